@@ -1,0 +1,10 @@
+export { DeclarationError, type DeclarationProblem } from './declaration-error.ts';
+export { EdgeFirewall, type EdgeFirewallProps } from './edge-firewall.ts';
+export { EdgeHostRecords, type EdgeHostRecordsProps } from './edge-host-records.ts';
+export { ExternalAccessPolicy, type ExternalAccessPolicyProps } from './external-access-policy.ts';
+export type { FirewallRule, SipFirewallPeer } from './firewall-rule.ts';
+export { HostedZone, type HostedZoneAttributes, type HostedZoneLookup, type IHostedZone } from './hosted-zone.ts';
+export { XmppAllowedPartner, type XmppAllowedPartnerProps } from './xmpp-allowed-partner.ts';
+export { FEDERATION_FILE, XmppFederation, type XmppFederationProps } from './xmpp-federation.ts';
+export { XmppGatewayConfiguration, type XmppGatewayConfigurationProps } from './xmpp-gateway-configuration.ts';
+export { XmppSrvRecords, type XmppSrvRecordsProps, type XmppSrvTarget } from './xmpp-srv-records.ts';
