@@ -7,7 +7,7 @@ import { explainStanza, indexFederation, refusalOf } from '../../src/policy/inde
 import { createLogger, Gateway } from '../../src/runtime/index.ts';
 import type { PartnerEvent, PartnerStandIn } from './partner-stand-in.ts';
 import { PoolStandIn } from './pool-stand-in.ts';
-import { POOL_FQDN, GATEWAY_FQDN, OUR_DOMAIN, partner, prepare, publish, type Surroundings } from './surroundings.ts';
+import { GATEWAY_FQDN, OUR_DOMAIN, POOL_FQDN, partner, prepare, publish, type Surroundings } from './surroundings.ts';
 
 const HELP = `Shows the whole chain on this machine: a federation declared in TypeScript, synthesized, and enforced.
 
@@ -22,7 +22,8 @@ Exit status: 0 when everything happened as declared, 1 otherwise.`;
 type Admitted = Extract<PartnerEvent, { type: 'stream-admitted' }>;
 type Stanza = Extract<PartnerEvent, { type: 'stanza' }>;
 type Ended = Extract<PartnerEvent, { type: 'stream-ended' }>;
-const isAdmitted = (event: PartnerEvent): event is Admitted => event.type === 'stream-admitted' && event.direction === 'outbound';
+const isAdmitted = (event: PartnerEvent): event is Admitted =>
+  event.type === 'stream-admitted' && event.direction === 'outbound';
 const isStanza = (event: PartnerEvent): event is Stanza => event.type === 'stanza';
 const isEnded = (event: PartnerEvent): event is Ended => event.type === 'stream-ended';
 
@@ -36,7 +37,9 @@ function check(isRight: boolean, what: string): void {
 }
 
 async function main(): Promise<void> {
-  const { values } = parseArgs({ options: { keep: { type: 'boolean' }, verbose: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } } });
+  const { values } = parseArgs({
+    options: { keep: { type: 'boolean' }, verbose: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } },
+  });
   if (values.help === true) return say(HELP);
   const folder = await mkdtemp(join(tmpdir(), 'xmpp-federation-'));
   const started = performance.now();
@@ -46,26 +49,42 @@ async function main(): Promise<void> {
   const config = await currentConfig(around);
   note('wrote', around.federationFile);
   note('serves', config.domains.map(({ domain }) => domain).join(', '));
-  for (const { domain, partnerType, tlsNegotiation, saslNegotiation, supportDialbackNegotiation } of config.xmppAllowedPartners) {
-    note('partner', `${domain}: ${partnerType}, TLS ${tlsNegotiation}, SASL ${saslNegotiation}, dialback ${supportDialbackNegotiation ? 'allowed' : 'off'}`);
+  for (const {
+    domain,
+    partnerType,
+    tlsNegotiation,
+    saslNegotiation,
+    supportDialbackNegotiation,
+  } of config.xmppAllowedPartners) {
+    note(
+      'partner',
+      `${domain}: ${partnerType}, TLS ${tlsNegotiation}, SASL ${saslNegotiation}, dialback ${supportDialbackNegotiation ? 'allowed' : 'off'}`,
+    );
   }
 
   step(2, 'Start the gateway on it, with stand-ins for two partners, a stranger and the SIP pool');
   const fabrikam = await partner(around, 'fabrikam.com', 'fabrikam', 'Required');
   const adatum = await partner(around, 'adatum.com', 'adatum', 'Optional');
   const northwind = await partner(around, 'northwindtraders.com', 'northwind', 'Optional');
-  const sipPort = await freePort();
+  const [xmppPort, sipPort] = [await freePort(), await freePort()];
+  publish(around.dns, {
+    [OUR_DOMAIN]: xmppPort,
+    'fabrikam.com': fabrikam.port,
+    'adatum.com': adatum.port,
+    'northwindtraders.com': northwind.port,
+  });
   const pool = new PoolStandIn(
     [`alice@${OUR_DOMAIN}`, `bob@${OUR_DOMAIN}`],
     { fqdn: GATEWAY_FQDN, port: sipPort },
     around.poolCertificate,
     around.authority,
+    around.resolver,
   );
   const poolPort = await pool.start();
   const gateway = await Gateway.start({
     settings: {
       configFile: around.federationFile,
-      xmppListen: [{ address: '127.0.0.1', port: 0 }],
+      xmppListen: [{ address: '127.0.0.1', port: xmppPort }],
       xmppDirectTlsListen: [],
       sipListen: [{ transport: 'tls', address: '127.0.0.1', port: sipPort }],
       sipNextHops: [{ transport: 'tls', fqdn: POOL_FQDN, port: poolPort }],
@@ -82,13 +101,11 @@ async function main(): Promise<void> {
     },
     logger: createLogger(values.verbose === true ? 'info' : 'silent'),
   });
-  publish(around.dns, {
-    [OUR_DOMAIN]: gateway.ports.xmpp[0] ?? 0,
-    'fabrikam.com': fabrikam.port,
-    'adatum.com': adatum.port,
-    'northwindtraders.com': northwind.port,
-  });
-  note('gateway', `127.0.0.1:${gateway.ports.xmpp[0]} (XMPP), ${sipPort} (SIP over mutual TLS), admin http://127.0.0.1:${gateway.ports.admin}/status`);
+  await pool.connected();
+  note(
+    'gateway',
+    `127.0.0.1:${xmppPort} (XMPP), ${sipPort} (SIP over mutual TLS), admin http://127.0.0.1:${gateway.ports.admin}/status`,
+  );
   note('running', gateway.digest);
 
   step(3, 'A partner with a certificate: SASL EXTERNAL over TLS, and a message each way');
@@ -100,11 +117,17 @@ async function main(): Promise<void> {
 
   step(5, 'A stranger');
   const stranger = northwind.standIn;
-  const failure = await stranger.send(OUR_DOMAIN, `<message from='eve@northwindtraders.com' to='alice@${OUR_DOMAIN}'><body>hi</body></message>`);
+  const failure = await stranger.send(
+    OUR_DOMAIN,
+    `<message from='eve@northwindtraders.com' to='alice@${OUR_DOMAIN}'><body>hi</body></message>`,
+  );
   const ended = await stranger.next(isEnded);
   note('peer sees', ended.ending.why === 'peer-error' ? `stream error ${ended.ending.condition}` : ended.ending.why);
   explain(await currentConfig(around), 'eve@northwindtraders.com', `alice@${OUR_DOMAIN}`);
-  check(failure !== undefined && ended.ending.why === 'peer-error' && ended.ending.condition === 'policy-violation', 'refused before it could say anything');
+  check(
+    failure !== undefined && ended.ending.why === 'peer-error' && ended.ending.condition === 'policy-violation',
+    'refused before it could say anything',
+  );
 
   step(6, 'A user without the policy');
   const refusedBefore = await messageToBob(fabrikam.standIn);
@@ -113,22 +136,35 @@ async function main(): Promise<void> {
   check(refusedBefore === 'item-not-found', 'answered exactly like a user who does not exist');
 
   step(7, 'Grant bob the policy, and the running gateway takes the new configuration');
-  const edited: FederationConfig = { ...config, grants: [...config.grants, { policyName: 'FederatedSales', users: [`bob@${OUR_DOMAIN}`] }] };
+  const edited: FederationConfig = {
+    ...config,
+    grants: [...config.grants, { policyName: 'FederatedSales', users: [`bob@${OUR_DOMAIN}`] }],
+  };
   await writeFile(around.federationFile, JSON.stringify(edited));
   const isReloaded = await gateway.reload();
   note('running', gateway.digest);
   explain(await currentConfig(around), 'juliet@fabrikam.com', `bob@${OUR_DOMAIN}`);
-  await fabrikam.standIn.send(OUR_DOMAIN, messageXml('juliet@fabrikam.com/garden', `bob@${OUR_DOMAIN}`, 'Welcome, Bob.', 'm4'));
+  await fabrikam.standIn.send(
+    OUR_DOMAIN,
+    messageXml('juliet@fabrikam.com/garden', `bob@${OUR_DOMAIN}`, 'Welcome, Bob.', 'm4'),
+  );
   const forBob = await pool.next();
   check(isReloaded && forBob.to === `sip:bob@${OUR_DOMAIN}`, 'the same message reaches bob now, on the same stream');
 
   step(8, 'A broken configuration');
   await writeFile(around.federationFile, '{"version": 1, "xmppAllowedPartner": []}');
   const isBrokenTaken = await gateway.reload();
-  check(!isBrokenTaken && (await pool.send(`alice@${OUR_DOMAIN}`, 'juliet@fabrikam.com', 'Still here.')).status === 200, 'refused whole; the old one stays in force and messages pass');
+  check(
+    !isBrokenTaken && (await pool.send(`alice@${OUR_DOMAIN}`, 'juliet@fabrikam.com', 'Still here.')).status === 200,
+    'refused whole; the old one stays in force and messages pass',
+  );
 
-  say(`\n${failures === 0 ? 'Everything happened as declared' : `${failures} checks failed`}, in ${((performance.now() - started) / 1_000).toFixed(1)} s.`);
-  say('Stand-ins took the places of partners, pool and DNS; the gateway, the policy and the configuration are the real ones.');
+  say(
+    `\n${failures === 0 ? 'Everything happened as declared' : `${failures} checks failed`}, in ${((performance.now() - started) / 1_000).toFixed(1)} s.`,
+  );
+  say(
+    'Stand-ins took the places of partners, pool and DNS; the gateway, the policy and the configuration are the real ones.',
+  );
   const stop = async (): Promise<void> => {
     for (const { standIn } of [fabrikam, adatum, northwind]) standIn.stop();
     await gateway.stop();
@@ -140,11 +176,19 @@ async function main(): Promise<void> {
   process.exitCode = failures === 0 ? 0 : 1;
   if (values.keep !== true) return stop();
   await writeFile(around.federationFile, JSON.stringify(edited));
-  say(`\nLeft running. Edit ${around.federationFile} and watch http://127.0.0.1:${gateway.ports.admin}/status; Ctrl-C ends it.`);
+  say(
+    `\nLeft running. Edit ${around.federationFile} and watch http://127.0.0.1:${gateway.ports.admin}/status; Ctrl-C ends it.`,
+  );
   process.once('SIGINT', () => void stop());
 }
 
-async function messageIn(from: PartnerStandIn, pool: PoolStandIn, sender: string, recipient: string, method: string): Promise<void> {
+async function messageIn(
+  from: PartnerStandIn,
+  pool: PoolStandIn,
+  sender: string,
+  recipient: string,
+  method: string,
+): Promise<void> {
   const xml = messageXml(sender, recipient, 'Wherefore art thou?', 'm1');
   await from.send(OUR_DOMAIN, xml);
   const { proof, tls } = await from.next(isAdmitted);

@@ -2,7 +2,12 @@ import { randomBytes } from 'node:crypto';
 import { type FederationConfigProps, parseFederation } from '../../src/config/index.ts';
 import { indexFederation } from '../../src/policy/index.ts';
 import type { Resolver } from '../../src/runtime/net/dns-resolver.ts';
-import { connectToPartner, judgePartner, secureFromPartner, secureToPartner } from '../../src/runtime/net/partner-channel.ts';
+import {
+  connectToPartner,
+  judgePartner,
+  secureFromPartner,
+  secureToPartner,
+} from '../../src/runtime/net/partner-channel.ts';
 import { S2sListener } from '../../src/runtime/net/s2s-listener.ts';
 import { TlsFiles, type TlsGeneration } from '../../src/runtime/net/tls-files.ts';
 import type { RouteFailure } from '../../src/runtime/streams/route-failure.ts';
@@ -20,7 +25,9 @@ export interface PartnerStandInOptions {
 }
 
 /** What a partner's server saw, in the order it happened. */
-export type PartnerEvent = StreamObservation | { readonly type: 'stanza'; readonly xml: string; readonly stanza: XmlElement };
+export type PartnerEvent =
+  | StreamObservation
+  | { readonly type: 'stanza'; readonly xml: string; readonly stanza: XmlElement };
 
 /** A stand-in for a partner's XMPP server, built from the project's own stream code. */
 export class PartnerStandIn {
@@ -41,7 +48,10 @@ export class PartnerStandIn {
     return new PartnerStandIn(options.resolver, { index, tls: tls.value });
   }
 
-  private constructor(resolver: Resolver, trust: { readonly index: ReturnType<typeof indexFederation>; readonly tls: TlsGeneration }) {
+  private constructor(
+    resolver: Resolver,
+    trust: { readonly index: ReturnType<typeof indexFederation>; readonly tls: TlsGeneration },
+  ) {
     this.domain = trust.index.config.domains[0]?.domain ?? '';
     const services: StreamServices = {
       index: trust.index,
@@ -51,8 +61,9 @@ export class PartnerStandIn {
       newId: () => randomBytes(12).toString('base64url'),
       random: Math.random,
       secureServer: (socket, localDomain) => secureFromPartner(socket, localDomain, trust),
-      secureClient: (socket, localDomain, remoteDomain, isDirect) => secureToPartner(socket, localDomain, remoteDomain, isDirect, trust),
-      judge: (socket, remoteDomain) => judgePartner(socket, remoteDomain, trust, Date.now()),
+      secureClient: (socket, localDomain, remoteDomain, isDirect) =>
+        secureToPartner(socket, localDomain, remoteDomain, isDirect, trust),
+      judge: (chain, remoteDomain) => judgePartner(chain, remoteDomain, trust, Date.now()),
       connect: (remoteDomain, partner, signal) =>
         connectToPartner(remoteDomain, partner, {
           resolver,
@@ -90,7 +101,8 @@ export class PartnerStandIn {
         this.#events.splice(at, 1);
         return found;
       }
-      if (Date.now() >= deadline) throw new Error(`${this.domain}: what was expected did not happen in ${milliseconds} ms`);
+      if (Date.now() >= deadline)
+        throw new Error(`${this.domain}: what was expected did not happen in ${milliseconds} ms`);
       await this.#change(deadline - Date.now());
     }
   }

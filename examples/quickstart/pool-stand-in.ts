@@ -1,5 +1,7 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { ThrowawayCertificate } from '../../src/certificates/throwaway.ts';
 import { sipConfiguration } from '../../src/config/index.ts';
+import type { Resolver } from '../../src/runtime/net/dns-resolver.ts';
 import { SipEndpoint, type SipOutcome } from '../../src/runtime/sip-endpoint.ts';
 
 /** A message one of the pool's users has received. */
@@ -21,6 +23,7 @@ export class PoolStandIn {
     gateway: { readonly fqdn: string; readonly port: number },
     certificate: ThrowawayCertificate,
     authority: ThrowawayCertificate,
+    resolver: Resolver,
   ) {
     this.#users = new Set(users.map((user) => `sip:${user}`));
     this.#endpoint = new SipEndpoint({
@@ -30,7 +33,7 @@ export class PoolStandIn {
       }),
       listen: [{ transport: 'tls', address: '127.0.0.1', port: 0 }],
       tls: { cert: certificate.chainPem, key: certificate.privateKeyPem, ca: authority.certificatePem },
-      resolver: { resolve: () => Promise.reject(new Error('the stand-in has no resolver')) },
+      resolver,
       onMessage: ({ requestUri, from, body }, _peer, answer) => {
         if (!this.#users.has(requestUri)) return answer(404);
         const message = { from, to: requestUri, body: body.toString() };
@@ -51,6 +54,16 @@ export class PoolStandIn {
     return this.#endpoint.stop();
   }
 
+  /** Resolves when the gateway answers. */
+  async connected(): Promise<void> {
+    const deadline = Date.now() + 15_000;
+    while (!this.#endpoint.health().some(({ healthy }) => healthy)) {
+      if (Date.now() > deadline)
+        throw new Error(`the pool finds no gateway: ${JSON.stringify(this.#endpoint.health())}`);
+      await delay(50);
+    }
+  }
+
   /** The next message that reaches a user. */
   next(): Promise<PoolMessage> {
     const message = this.#received.shift();
@@ -62,7 +75,13 @@ export class PoolStandIn {
 
   send(from: string, to: string, body: string): Promise<SipOutcome> {
     return new Promise((resolve) => {
-      const message = { requestUri: `sip:${to}`, from: `sip:${from}`, to: `sip:${to}`, contentType: 'text/plain;charset=UTF-8', body };
+      const message = {
+        requestUri: `sip:${to}`,
+        from: `sip:${from}`,
+        to: `sip:${to}`,
+        contentType: 'text/plain;charset=UTF-8',
+        body,
+      };
       this.#endpoint.sendMessage(message, resolve);
     });
   }

@@ -97,7 +97,11 @@ export async function partner(
 export function publish(dns: DnsServer, ports: Readonly<Record<string, number>>): void {
   const records = Object.entries(ports).flatMap(([domain, port]) => {
     const target = domain === OUR_DOMAIN ? GATEWAY_FQDN : `xmpp.${domain}`;
-    const srv = { name: `_xmpp-server._tcp.${domain}`, type: 'SRV', data: { target, port, priority: 10, weight: 10 } } as const;
+    const srv = {
+      name: `_xmpp-server._tcp.${domain}`,
+      type: 'SRV',
+      data: { target, port, priority: 10, weight: 10 },
+    } as const;
     return [srv, { name: target, type: 'A', data: '127.0.0.1' } as const];
   });
   dns.replaceZone({ origins: ['com'], records: [...records, { name: POOL_FQDN, type: 'A', data: '127.0.0.1' }] });

@@ -17,7 +17,11 @@ export class AdminServer {
   constructor(sources: AdminSources) {
     this.#server = createServer((request, response) => {
       const answer = (status: number, type: string, body: string): void => {
-        response.writeHead(status, { 'content-type': type, 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' });
+        response.writeHead(status, {
+          'content-type': type,
+          'cache-control': 'no-store',
+          'x-content-type-options': 'nosniff',
+        });
         response.end(request.method === 'HEAD' ? undefined : body);
       };
       if (request.method !== 'GET' && request.method !== 'HEAD') return answer(405, TEXT, 'expected GET\n');

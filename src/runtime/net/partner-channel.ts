@@ -5,7 +5,7 @@ import type { CertificateVerdict } from '../xmpp/session.ts';
 import { dial } from './dial.ts';
 import type { Resolver } from './dns-resolver.ts';
 import type { TlsGeneration } from './tls-files.ts';
-import { peerCertificateFacts, secureClient, secureServer, XMPP_SERVER_ALPN } from './tls-secure.ts';
+import { secureClient, secureServer, XMPP_SERVER_ALPN } from './tls-secure.ts';
 import { lookUpXmppService } from './xmpp-service.ts';
 
 /** The configuration and the certificates in force together. */
@@ -17,7 +17,11 @@ export interface TrustInForce {
 const ALPN = [XMPP_SERVER_ALPN];
 
 /** Secures an accepted socket: as the domain the stream header named, or by server name for direct TLS (XEP-0368). */
-export function secureFromPartner(socket: Socket, localDomain: string | undefined, { index, tls }: TrustInForce): TLSSocket {
+export function secureFromPartner(
+  socket: Socket,
+  localDomain: string | undefined,
+  { index, tls }: TrustInForce,
+): TLSSocket {
   const contextOf = (domain: string | undefined): SecureContext | undefined => {
     const served = domain === undefined ? undefined : index.servedDomain(domain);
     return served === undefined ? undefined : tls.context(served.certificate);
@@ -42,14 +46,29 @@ export function secureToPartner(
   return secureClient(socket, { context, serverName: remoteDomain, ...alpn, afterStartTls: !isDirect });
 }
 
-/** What the certificate of a peer says for one domain, by the trust anchors of the partner that has the domain. */
-export function judgePartner(socket: TLSSocket, remoteDomain: string, { index, tls }: TrustInForce, now: number): CertificateVerdict {
+/**
+ * What the certificates a peer sent say for one domain, by the trust anchors of the partner that has the domain.
+ *
+ * @param chain DER, the peer's own first
+ * @param now milliseconds since 1970
+ */
+export function judgePartner(
+  chain: readonly Buffer[],
+  remoteDomain: string,
+  { index, tls }: TrustInForce,
+  now: number,
+): CertificateVerdict {
   const anchors = index.partnerOf(remoteDomain)?.partner.trustAnchors ?? [];
-  const facts = peerCertificateFacts(socket, tls.trustFor(anchors), now);
+  const facts = tls.trustFor(anchors).judge(chain, now);
   if (facts.proves(remoteDomain)) return { proves: true, detail: '', refusal: 'certificate-not-valid' };
-  if (!facts.valid) return { proves: false, detail: `certificate: ${facts.reason ?? 'not valid'}`, refusal: 'certificate-not-valid' };
+  if (!facts.valid)
+    return { proves: false, detail: `certificate: ${facts.reason ?? 'not valid'}`, refusal: 'certificate-not-valid' };
   const names = facts.names.join(', ') || 'no name that counts';
-  return { proves: false, detail: `certificate is for ${names}, not for ${remoteDomain}`, refusal: 'certificate-name-mismatch' };
+  return {
+    proves: false,
+    detail: `certificate is for ${names}, not for ${remoteDomain}`,
+    refusal: 'certificate-name-mismatch',
+  };
 }
 
 export interface ConnectOptions {
@@ -83,7 +102,9 @@ export async function connectToPartner(
     isOwn,
     ...(outboundAddress === undefined
       ? {}
-      : { open: (host: string, to: number) => connect({ host, port: to, localAddress: outboundAddress, noDelay: true }) }),
+      : {
+          open: (host: string, to: number) => connect({ host, port: to, localAddress: outboundAddress, noDelay: true }),
+        }),
   });
   return { socket, isDirectTls: target.directTls };
 }

@@ -90,7 +90,11 @@ interface Stream {
 
 export type InboundState =
   | { readonly at: 'connecting' }
-  | { readonly at: 'awaiting-header'; readonly security: ChannelSecurity | undefined; readonly proved: Proof | undefined }
+  | {
+      readonly at: 'awaiting-header';
+      readonly security: ChannelSecurity | undefined;
+      readonly proved: Proof | undefined;
+    }
   | { readonly at: 'securing' }
   | ({ readonly at: 'negotiating' } & Stream)
   | ({ readonly at: 'open'; readonly first: Proof; readonly proofs: ReadonlyMap<string, Proof> } & Stream)
@@ -153,7 +157,8 @@ function onHeader(state: InboundState, header: StreamHeader, context: InboundCon
   const protocol = (condition: StreamErrorCondition, detail: string): Step =>
     end(condition, { why: 'protocol', condition, detail }, detail);
 
-  if (header.defaultNs !== NS.server) return protocol('invalid-namespace', 'the content namespace must be jabber:server');
+  if (header.defaultNs !== NS.server)
+    return protocol('invalid-namespace', 'the content namespace must be jabber:server');
   if (to === undefined) return protocol('improper-addressing', 'the stream header must name the domain it is for');
   if (from === undefined) return protocol('invalid-from', 'the stream header names no domain as its sender');
   if (context.index.servedDomain(to) === undefined) {
@@ -205,7 +210,8 @@ function onElement(state: InboundState, element: XmlElement, context: InboundCon
     case 'open':
       return element.ns === NS.server ? onStanza(state, element) : onNegotiation(state, element, context);
     case 'negotiating':
-      if (state.elements >= MAX_ELEMENTS_UNPROVED) return closeProtocol(state, 'policy-violation', 'too many elements before authentication');
+      if (state.elements >= MAX_ELEMENTS_UNPROVED)
+        return closeProtocol(state, 'policy-violation', 'too many elements before authentication');
       return onNegotiation({ ...state, elements: state.elements + 1 }, element, context);
     default:
       return closeProtocol(state, 'bad-format', 'unexpected element');
@@ -214,7 +220,8 @@ function onElement(state: InboundState, element: XmlElement, context: InboundCon
 
 function onStanza(state: InboundState & { at: 'open' }, stanza: XmlElement): Step {
   const { name } = stanza;
-  if (name !== 'message' && name !== 'presence' && name !== 'iq') return closeProtocol(state, 'unsupported-stanza-type', '');
+  if (name !== 'message' && name !== 'presence' && name !== 'iq')
+    return closeProtocol(state, 'unsupported-stanza-type', '');
   const fromText = stanza.attr('from');
   const toText = stanza.attr('to');
   if (fromText === undefined || toText === undefined) return closeProtocol(state, 'improper-addressing', '');
@@ -228,7 +235,8 @@ function onStanza(state: InboundState & { at: 'open' }, stanza: XmlElement): Ste
   }
   const proof = proofOf(state, from.domain, to.domain);
   // A1: a domain that has not been proved on this stream, towards the domain it writes to.
-  if (proof === undefined) return closeProtocol(state, 'invalid-from', 'this pair of domains has not been proved on this stream');
+  if (proof === undefined)
+    return closeProtocol(state, 'invalid-from', 'this pair of domains has not been proved on this stream');
   return [state, [{ do: 'deliver', stanza, from, to, proof }]];
 }
 
@@ -277,7 +285,8 @@ function onStarttls(state: Talking, element: XmlElement, context: InboundContext
 
 function onSasl(state: Talking, element: XmlElement, context: InboundContext): Step {
   if (state.at === 'open') return closeProtocol(state, 'policy-violation', 'already authenticated');
-  if (element.name === 'abort') return [state, [{ do: 'send', xml: `<failure xmlns='${NS.sasl}'><aborted/></failure>` }]];
+  if (element.name === 'abort')
+    return [state, [{ do: 'send', xml: `<failure xmlns='${NS.sasl}'><aborted/></failure>` }]];
   if (element.name !== 'auth') return closeProtocol(state, 'unsupported-stanza-type', '');
   const entry = context.index.partnerOf(state.remoteDomain);
   if (state.security === undefined) {
@@ -301,7 +310,10 @@ function onSasl(state: Talking, element: XmlElement, context: InboundContext): S
   ];
 }
 
-function failSasl(state: InboundState & { at: 'negotiating' }, condition: Parameters<typeof formatSaslFailure>[0]): Step {
+function failSasl(
+  state: InboundState & { at: 'negotiating' },
+  condition: Parameters<typeof formatSaslFailure>[0],
+): Step {
   const xml = formatSaslFailure(condition);
   if (state.saslTries + 1 >= MAX_SASL_TRIES) {
     const ending: StreamEnding = { why: 'protocol', condition: 'policy-violation', detail: 'too many SASL tries' };
@@ -321,7 +333,8 @@ function readAuthzid(text: string): string | undefined {
 
 function onDialbackResult(state: Talking, element: XmlElement, context: InboundContext): Step {
   // D2: an answer to a question nobody asked on this stream.
-  if (element.attr('type') !== undefined) return closeProtocol(state, 'policy-violation', 'unsolicited dialback answer');
+  if (element.attr('type') !== undefined)
+    return closeProtocol(state, 'policy-violation', 'unsolicited dialback answer');
   const remoteDomain = normalizeDomain(element.attr('from') ?? '');
   const localDomain = normalizeDomain(element.attr('to') ?? '');
   if (remoteDomain === undefined || localDomain === undefined) return closeProtocol(state, 'improper-addressing', '');
@@ -335,7 +348,8 @@ function onDialbackResult(state: Talking, element: XmlElement, context: InboundC
   const decision = admitStream({ direction: 'inbound', ...proof }, context.index);
   if (decision.verdict === 'refuse') {
     // T1: a partner that must encrypt and does not gets no second chance on this stream.
-    if (decision.reason === 'tls-required' && state.at === 'negotiating') return closeRefused(state, decision, remoteDomain);
+    if (decision.reason === 'tls-required' && state.at === 'negotiating')
+      return closeRefused(state, decision, remoteDomain);
     return refusePair(state, pair, decision);
   }
   const proofs = state.at === 'open' ? state.proofs.size : 0;
@@ -353,7 +367,13 @@ function refusePair(state: Talking, pair: string, decision: Refused): Step {
   const [remoteDomain = '', localDomain = ''] = pair.split(' ');
   const condition = refusalOf(decision.reason).dialbackError;
   const xml = formatDialbackAnswer({ from: localDomain, to: remoteDomain }, { condition });
-  return [state, [{ do: 'send', xml }, { do: 'pair-refused', ending: refused(decision, remoteDomain), remoteDomain }]];
+  return [
+    state,
+    [
+      { do: 'send', xml },
+      { do: 'pair-refused', ending: refused(decision, remoteDomain), remoteDomain },
+    ],
+  ];
 }
 
 function onDialbackAnswer(
@@ -379,7 +399,14 @@ function onDialbackAnswer(
     case 'invalid': {
       const xml = formatDialbackAnswer(addresses, 'invalid');
       const ending = refused(refuse('dialback-failed', ''), remoteDomain);
-      if (settled.at === 'open') return [settled, [{ do: 'send', xml }, { do: 'pair-refused', ending, remoteDomain }]];
+      if (settled.at === 'open')
+        return [
+          settled,
+          [
+            { do: 'send', xml },
+            { do: 'pair-refused', ending, remoteDomain },
+          ],
+        ];
       return [CLOSED, [{ do: 'close', xml: xml + formatStreamError('not-authorized', '') + STREAM_END, ending }]];
     }
     case 'error':
@@ -396,7 +423,8 @@ function onDialbackAnswer(
 /** We are the authoritative server: is this the key we gave out? */
 function onDialbackVerify(state: Talking, element: XmlElement, context: InboundContext): Step {
   // D1: an answer where only questions may come.
-  if (element.attr('type') !== undefined) return closeProtocol(state, 'policy-violation', 'unsolicited dialback answer');
+  if (element.attr('type') !== undefined)
+    return closeProtocol(state, 'policy-violation', 'unsolicited dialback answer');
   const receiving = normalizeDomain(element.attr('from') ?? '');
   const originating = normalizeDomain(element.attr('to') ?? '');
   const id = element.attr('id');
@@ -405,7 +433,13 @@ function onDialbackVerify(state: Talking, element: XmlElement, context: InboundC
   }
   const addresses = { from: originating, to: receiving };
   const method = state.security === undefined ? 'tcp-dialback' : 'tls-dialback';
-  const facts = { direction: 'inbound', localDomain: originating, remoteDomain: receiving, method, certificateProves: false } as const;
+  const facts = {
+    direction: 'inbound',
+    localDomain: originating,
+    remoteDomain: receiving,
+    method,
+    certificateProves: false,
+  } as const;
   const decision = admitStream(facts, context.index);
   if (decision.verdict === 'refuse') {
     const { dialbackError: condition } = refusalOf(decision.reason);

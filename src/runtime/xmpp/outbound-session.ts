@@ -5,10 +5,10 @@ import {
   type AuthMethod,
   admitStream,
   type Decision,
-  type Refused,
   type FederationIndex,
   isMethodAllowed,
   mayFederate,
+  type Refused,
   refusalOf,
   refuse,
 } from '../../policy/index.ts';
@@ -125,20 +125,27 @@ function headerFor({ localDomain, remoteDomain }: OutboundContext): string {
 
 function onHeader(state: OutboundState, header: StreamHeader, context: OutboundContext): Step {
   if (state.at !== 'awaiting-header') return closeProtocol(state, 'bad-format', 'unexpected stream header');
-  if (header.defaultNs !== NS.server) return closeProtocol(state, 'invalid-namespace', 'the content namespace must be jabber:server');
+  if (header.defaultNs !== NS.server)
+    return closeProtocol(state, 'invalid-namespace', 'the content namespace must be jabber:server');
   if (header.from !== undefined && normalizeDomain(header.from) !== context.remoteDomain) {
     return closeProtocol(state, 'invalid-from', 'another domain answered');
   }
   const { security, proved } = state;
   const streamId = header.id ?? '';
   // A dialback key and a verify answer are bound to the id.
-  if (streamId === '' || streamId.length > 1_024) return closeProtocol(state, 'improper-addressing', 'a stream needs an id');
+  if (streamId === '' || streamId.length > 1_024)
+    return closeProtocol(state, 'improper-addressing', 'a stream needs an id');
   if (/^\s*[1-9]/.test(header.version ?? '')) {
     return [{ at: 'awaiting-features', security, streamId, proved, peerHasDialback: false }, NOTHING];
   }
   // Before XMPP 1.0 there were no features: dialback in clear is all such a peer can do.
   const hasDialback = [...header.namespaces.values()].includes(NS.dialback);
-  return authenticate({ security, streamId, peerHasDialback: hasDialback }, { isRequired: false, isOffered: false }, false, context);
+  return authenticate(
+    { security, streamId, peerHasDialback: hasDialback },
+    { isRequired: false, isOffered: false },
+    false,
+    context,
+  );
 }
 
 function onElement(state: OutboundState, element: XmlElement, context: OutboundContext): Step {
@@ -180,13 +187,19 @@ interface TlsOffer {
   readonly isRequired: boolean;
 }
 
-function onFeatures(state: OutboundState & { at: 'awaiting-features' }, features: XmlElement, context: OutboundContext): Step {
+function onFeatures(
+  state: OutboundState & { at: 'awaiting-features' },
+  features: XmlElement,
+  context: OutboundContext,
+): Step {
   const { security, streamId, proved } = state;
   if (proved !== undefined) return admit({ security, streamId, peerHasDialback: true }, proved, context);
   const starttls = features.child('starttls', NS.tls);
   const tls = { isOffered: starttls !== undefined, isRequired: starttls?.child('required') !== undefined };
   const mechanisms = features.child('mechanisms', NS.sasl)?.elements() ?? [];
-  const hasExternal = mechanisms.some((mechanism) => mechanism.name === 'mechanism' && mechanism.text().trim() === 'EXTERNAL');
+  const hasExternal = mechanisms.some(
+    (mechanism) => mechanism.name === 'mechanism' && mechanism.text().trim() === 'EXTERNAL',
+  );
   // A server of 1.0 that offers no SASL may still do dialback without saying so: the feature is a later invention.
   const peerHasDialback = features.child('dialback', NS.dialbackFeature) !== undefined || mechanisms.length === 0;
   return authenticate({ security, streamId, peerHasDialback }, tls, hasExternal, context);
@@ -199,13 +212,18 @@ function authenticate(link: Link, tls: TlsOffer, hasExternal: boolean, context: 
   if (entry === undefined) return closeRefused(state, refuse('partner-not-allowed', 'xmppAllowedPartners'), '');
   const { tlsNegotiation } = entry.partner;
   if (link.security === undefined) {
-    if (tls.isOffered && tlsNegotiation !== 'NotSupported') return [{ at: 'awaiting-proceed' }, [{ do: 'send', xml: STARTTLS }]];
+    if (tls.isOffered && tlsNegotiation !== 'NotSupported')
+      return [{ at: 'awaiting-proceed' }, [{ do: 'send', xml: STARTTLS }]];
     // T2: the peer, or somebody between us, does not offer what the partner's row demands.
     if (tlsNegotiation === 'Required') {
       return closeRefused(state, refuse('tls-required', `${entry.path}.tlsNegotiation`), 'the peer offers no STARTTLS');
     }
     if (tls.isRequired) {
-      return closeRefused(state, refuse('tls-not-supported', `${entry.path}.tlsNegotiation`), 'the peer insists on TLS');
+      return closeRefused(
+        state,
+        refuse('tls-not-supported', `${entry.path}.tlsNegotiation`),
+        'the peer insists on TLS',
+      );
     }
   }
   if (context.purpose === 'verify') return [{ at: 'verifying', asked: new Set(), ...link }, [{ do: 'ready' }]];
@@ -227,7 +245,11 @@ function dialback(link: Link, sasl: Decision | undefined, context: OutboundConte
     return closeRefused(state, cause, certificateDetail(link, context));
   }
   if (!link.peerHasDialback) {
-    return closeRefused(state, refuse('method-not-allowed', ''), 'the peer offers no method that the partner settings allow');
+    return closeRefused(
+      state,
+      refuse('method-not-allowed', ''),
+      'the peer offers no method that the partner settings allow',
+    );
   }
   const { dialbackSecret, localDomain, remoteDomain } = context;
   const key = dialbackKey(dialbackSecret, remoteDomain, localDomain, link.streamId);
@@ -261,7 +283,11 @@ function proofBy(method: AuthMethod, link: Link, { localDomain, remoteDomain }: 
 
 // -- answers ---------------------------------------------------------------------------------------------------------
 
-function onSaslAnswer(state: OutboundState & { at: 'awaiting-sasl' }, element: XmlElement, context: OutboundContext): Step {
+function onSaslAnswer(
+  state: OutboundState & { at: 'awaiting-sasl' },
+  element: XmlElement,
+  context: OutboundContext,
+): Step {
   if (element.ns !== NS.sasl) return unexpected(state, element);
   if (element.name === 'success') {
     return [
@@ -282,7 +308,9 @@ function withDetail([state, effects]: Step, detail: string): Step {
   return [
     state,
     effects.map((effect) =>
-      effect.do === 'close' && effect.ending.why === 'refused' ? { ...effect, ending: { ...effect.ending, detail } } : effect,
+      effect.do === 'close' && effect.ending.why === 'refused'
+        ? { ...effect, ending: { ...effect.ending, detail } }
+        : effect,
     ),
   ];
 }
@@ -295,7 +323,11 @@ function onDialbackResult(
   const answer = readAnswer(element, 'result', context);
   if (answer === undefined) return unexpected(state, element);
   if (answer.type === 'valid') {
-    return admit(state, proofBy(state.security === undefined ? 'tcp-dialback' : 'tls-dialback', state, context), context);
+    return admit(
+      state,
+      proofBy(state.security === undefined ? 'tcp-dialback' : 'tls-dialback', state, context),
+      context,
+    );
   }
   const detail = answer.type === 'error' ? answer.condition : 'the peer says the key is invalid';
   return closeRefused(state, refuse('dialback-failed', ''), detail);
@@ -303,7 +335,10 @@ function onDialbackResult(
 
 function onVerify(state: OutboundState, event: OutboundEvent & { type: 'verify' }, context: OutboundContext): Step {
   if (state.at !== 'verifying') {
-    return [state, [{ do: 'verified', streamId: event.streamId, answer: { type: 'error', condition: 'remote-connection-failed' } }]];
+    return [
+      state,
+      [{ do: 'verified', streamId: event.streamId, answer: { type: 'error', condition: 'remote-connection-failed' } }],
+    ];
   }
   const addresses = { from: context.localDomain, to: context.remoteDomain };
   return [
@@ -312,7 +347,11 @@ function onVerify(state: OutboundState, event: OutboundEvent & { type: 'verify' 
   ];
 }
 
-function onVerifyAnswer(state: OutboundState & { at: 'verifying' }, element: XmlElement, context: OutboundContext): Step {
+function onVerifyAnswer(
+  state: OutboundState & { at: 'verifying' },
+  element: XmlElement,
+  context: OutboundContext,
+): Step {
   const answer = readAnswer(element, 'verify', context);
   const streamId = element.attr('id') ?? '';
   if (answer === undefined) return unexpected(state, element);
@@ -324,7 +363,11 @@ function onVerifyAnswer(state: OutboundState & { at: 'verifying' }, element: Xml
 }
 
 /** A dialback answer for exactly our pair, or undefined. */
-function readAnswer(element: XmlElement, name: 'result' | 'verify', context: OutboundContext): DialbackAnswer | undefined {
+function readAnswer(
+  element: XmlElement,
+  name: 'result' | 'verify',
+  context: OutboundContext,
+): DialbackAnswer | undefined {
   if (element.ns !== NS.dialback || element.name !== name) return undefined;
   if (normalizeDomain(element.attr('from') ?? '') !== context.remoteDomain) return undefined;
   if (normalizeDomain(element.attr('to') ?? '') !== context.localDomain) return undefined;
@@ -335,7 +378,10 @@ function readAnswer(element: XmlElement, name: 'result' | 'verify', context: Out
       return { type: 'invalid' };
     case 'error': {
       const conditions = element.child('error', NS.server)?.elements() ?? element.child('error')?.elements() ?? [];
-      return { type: 'error', condition: conditions.find((child) => child.ns === NS.stanzas)?.name ?? 'undefined-condition' };
+      return {
+        type: 'error',
+        condition: conditions.find((child) => child.ns === NS.stanzas)?.name ?? 'undefined-condition',
+      };
     }
     default:
       return undefined;

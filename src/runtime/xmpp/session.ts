@@ -1,7 +1,7 @@
 import type { AuthMethod, RefusalReason } from '../../policy/index.ts';
 import type { XmlElement } from './element.ts';
-import type { StreamHeader } from './stream-parser.ts';
 import type { StreamErrorCondition } from './stream-error.ts';
+import type { StreamHeader } from './stream-parser.ts';
 
 /** What the stream sessions of both directions share: what they see, and how a stream ends. */
 
@@ -65,6 +65,10 @@ export type ChannelEffect =
   /** The stream may carry stanzas from now on: its limits widen, the establishment timer ends. */
   | { readonly do: 'admitted'; readonly proof: Proof }
   /** One domain was refused on a stream that stays open for others. */
-  | { readonly do: 'pair-refused'; readonly ending: Extract<StreamEnding, { why: 'refused' }>; readonly remoteDomain: string }
+  | {
+      readonly do: 'pair-refused';
+      readonly ending: Extract<StreamEnding, { why: 'refused' }>;
+      readonly remoteDomain: string;
+    }
   /** Write `xml` if any, flush, close the socket. */
   | { readonly do: 'close'; readonly xml: string; readonly ending: StreamEnding };

@@ -2,7 +2,7 @@ import { XmlElement, type XmlNode } from './element.ts';
 import { NS } from './namespaces.ts';
 import type { ParserLimits } from './parser-limits.ts';
 import type { StreamErrorCondition } from './stream-error.ts';
-import { NAME_PREFIXED, type XmlName } from './xml-name.ts';
+import { NAME_PREFIXED, NAME_XMLNS, type XmlName } from './xml-name.ts';
 import { declarationFault, NamespaceScope } from './xml-namespace.ts';
 
 /** Why the input is refused; the text is ours and never quotes the input. */
@@ -43,6 +43,8 @@ export class TreeBuilder {
   // Attributes of the tag being read.
   readonly #attributes: string[] = [];
   readonly #attributeNames: XmlName[] = [];
+  /** Namespaces of the prefixed ones among them, once the tag is complete. */
+  readonly #attributeNs: string[] = [];
   #attributeCount = 0;
   #declarationCount = 0;
   #hasForeignAttribute = false;
@@ -171,21 +173,23 @@ export class TreeBuilder {
 
   /** Names attributes of other namespaces `{uri}local` and finds those that two prefixes made equal. */
   #resolveAttributes(): XmlProblem | undefined {
-    const attributes = this.#attributes;
+    const names = this.#attributeNames;
     let at = 0;
     for (let i = 0; i < this.#attributeCount; i++) {
-      const name = this.#attributeNames[i] as XmlName;
-      if (name.text === 'xmlns' || name.prefix === 'xmlns') continue;
+      const name = names[i] as XmlName;
+      if (name.kind >= NAME_XMLNS) continue;
       if (name.kind === NAME_PREFIXED) {
         const ns = this.#scope.resolve(name.prefix);
         if (ns === undefined) return UNBOUND;
-        const expanded = `{${ns}}${name.local}`;
-        this.#expanded += expanded.length;
-        if (this.#expanded > this.#limits.maxElementBytes) return EXPANDED_TOO_LONG;
-        for (let j = 0; j < at; j += 2) {
-          if (attributes[j] === expanded) return DUPLICATE;
+        for (let j = 0; j < i; j++) {
+          const other = names[j] as XmlName;
+          if (other.kind === NAME_PREFIXED && other.local === name.local && this.#attributeNs[j] === ns)
+            return DUPLICATE;
         }
-        attributes[at] = expanded;
+        this.#attributeNs[i] = ns;
+        this.#expanded += ns.length + name.local.length + 2;
+        if (this.#expanded > this.#limits.maxElementBytes) return EXPANDED_TOO_LONG;
+        this.#attributes[at] = `{${ns}}${name.local}`;
       }
       at += 2;
     }

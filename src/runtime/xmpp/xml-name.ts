@@ -21,6 +21,8 @@ export const NAME_START = 1;
 
 export interface XmlName {
   readonly kind: number;
+  /** Whether the strings are {@link settle}d. */
+  readonly isSettled: boolean;
   /** The bytes of the name, one code unit each, as they stood on the wire. */
   readonly raw: string;
   /** `''` when there is none. */
@@ -48,6 +50,8 @@ function nameClasses(): Uint8Array {
 const NC_NAME =
   /^[A-Z_a-z\u{c0}-\u{d6}\u{d8}-\u{f6}\u{f8}-\u{2ff}\u{370}-\u{37d}\u{37f}-\u{1fff}\u{200c}-\u{200d}\u{2070}-\u{218f}\u{2c00}-\u{2fef}\u{3001}-\u{d7ff}\u{f900}-\u{fdcf}\u{fdf0}-\u{fffd}\u{10000}-\u{effff}][-.0-9A-Z_a-z\u{b7}\u{c0}-\u{d6}\u{d8}-\u{f6}\u{f8}-\u{37d}\u{37f}-\u{1fff}\u{200c}-\u{200d}\u{203f}-\u{2040}\u{2070}-\u{218f}\u{2c00}-\u{2fef}\u{3001}-\u{d7ff}\u{f900}-\u{fdcf}\u{fdf0}-\u{fffd}\u{10000}-\u{effff}]*$/u;
 
+const NON_ASCII = /[^\0-\x7f]/;
+
 const SLOTS = 2048;
 const LONGEST_SHARED = 32;
 const slots: (XmlName | undefined)[] = new Array(SLOTS).fill(undefined);
@@ -59,7 +63,13 @@ export function lookUpName(bytes: Buffer, start: number, end: number): XmlName |
   const length = end - start;
   const slot = slotOf(bytes, start, length);
   const known = slots[slot];
-  if (known !== undefined && sameBytes(known.raw, bytes, start, end)) return known;
+  if (known !== undefined && sameBytes(known.raw, bytes, start, end)) {
+    if (known.isSettled) return known;
+    // Settling costs more than parsing: only what comes again is worth it.
+    const settled = settle(known);
+    slots[slot] = settled;
+    return settled;
+  }
   const name = parseName(bytes, start, end);
   if (name !== undefined && length <= LONGEST_SHARED) slots[slot] = name;
   return name;
@@ -90,29 +100,27 @@ function sameBytes(raw: string, bytes: Uint8Array, start: number, end: number): 
 }
 
 function parseName(bytes: Buffer, start: number, end: number): XmlName | undefined {
-  if (!isUtf8(bytes.subarray(start, end))) return undefined;
-  const text = bytes.toString('utf8', start, end);
+  const raw = bytes.toString('latin1', start, end);
+  const isAscii = !NON_ASCII.test(raw);
+  if (!isAscii && !isUtf8(bytes.subarray(start, end))) return undefined;
+  const text = isAscii ? raw : bytes.toString('utf8', start, end);
   const colon = text.indexOf(':');
-  const prefix = colon < 0 ? '' : text.slice(0, colon);
+  if (colon < 0) {
+    if (!NC_NAME.test(text)) return undefined;
+    return { kind: text === 'xmlns' ? NAME_XMLNS : NAME_PLAIN, isSettled: false, raw, prefix: '', local: text, text };
+  }
+  const prefix = text.slice(0, colon);
   const local = text.slice(colon + 1);
-  if (!NC_NAME.test(local) || (colon >= 0 && !NC_NAME.test(prefix))) return undefined;
-  return {
-    kind: kindOf(prefix, local),
-    raw: intern(bytes.toString('latin1', start, end)),
-    prefix: intern(prefix),
-    local: intern(local),
-    text: intern(text),
-  };
+  if (!NC_NAME.test(prefix) || !NC_NAME.test(local)) return undefined;
+  const kind = prefix === 'xml' ? NAME_XML : prefix === 'xmlns' ? NAME_XMLNS_PREFIX : NAME_PREFIXED;
+  return { kind, isSettled: false, raw, prefix, local, text };
 }
 
-function kindOf(prefix: string, local: string): number {
-  if (prefix === 'xml') return NAME_XML;
-  if (prefix === 'xmlns') return NAME_XMLNS_PREFIX;
-  if (prefix !== '') return NAME_PREFIXED;
-  return local === 'xmlns' ? NAME_XMLNS : NAME_PLAIN;
+/** The same name in the engine's own strings, the ones literals use: comparing such strings is comparing pointers. */
+function settle({ kind, raw, prefix, local, text }: XmlName): XmlName {
+  return { kind, isSettled: true, raw: intern(raw), prefix: intern(prefix), local: intern(local), text: intern(text) };
 }
 
-/** The engine's own copy, as used for literals: comparing such strings is comparing pointers. */
 function intern(text: string): string {
   return Object.keys({ [text]: 0 })[0] ?? text;
 }

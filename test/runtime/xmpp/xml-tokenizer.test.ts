@@ -249,6 +249,19 @@ test('limits hold whatever the chunks', async (t) => {
   }
 });
 
+test('names and namespaces stay apart however many there are', () => {
+  // More than the shared tables hold, so that every slot has had several.
+  for (let round = 0; round < 3; round++) {
+    const names = Array.from({ length: 4000 }, (_, i) => `n${(i * 7919 + round) % 9973}`);
+    const xml = names.map((name) => `<${name} xmlns='urn:${name}' ${name}=''/>`).join('');
+    const elements = elementsOf(read(HEADER, xml));
+    assert.deepEqual(
+      elements.map(({ name, ns, attributes }) => [name, ns, attributes[0]]),
+      names.map((name) => [name, `urn:${name}`, name]),
+    );
+  }
+});
+
 test('the size limit is exact and does not wait for another byte', () => {
   const limits = { ...LIMITS, maxElementBytes: 20 };
   const stanza = '<message>12</message>';

@@ -1,0 +1,48 @@
+// RFC 3261 section 21 and the IANA registry; only what this gateway may answer.
+const PHRASES: ReadonlyMap<number, string> = new Map([
+  [100, 'Trying'],
+  [200, 'OK'],
+  [202, 'Accepted'],
+  [301, 'Moved Permanently'],
+  [302, 'Moved Temporarily'],
+  [400, 'Bad Request'],
+  [401, 'Unauthorized'],
+  [402, 'Payment Required'],
+  [403, 'Forbidden'],
+  [404, 'Not Found'],
+  [405, 'Method Not Allowed'],
+  [406, 'Not Acceptable'],
+  [407, 'Proxy Authentication Required'],
+  [408, 'Request Timeout'],
+  [410, 'Gone'],
+  [413, 'Request Entity Too Large'],
+  [415, 'Unsupported Media Type'],
+  [416, 'Unsupported URI Scheme'],
+  [420, 'Bad Extension'],
+  [480, 'Temporarily Unavailable'],
+  [481, 'Call/Transaction Does Not Exist'],
+  [482, 'Loop Detected'],
+  [483, 'Too Many Hops'],
+  [484, 'Address Incomplete'],
+  [486, 'Busy Here'],
+  [487, 'Request Terminated'],
+  [488, 'Not Acceptable Here'],
+  [489, 'Bad Event'],
+  [491, 'Request Pending'],
+  [500, 'Server Internal Error'],
+  [501, 'Not Implemented'],
+  [502, 'Bad Gateway'],
+  [503, 'Service Unavailable'],
+  [504, 'Server Time-out'],
+  [505, 'Version Not Supported'],
+  [513, 'Message Too Large'],
+  [600, 'Busy Everywhere'],
+  [603, 'Decline'],
+  [604, 'Does Not Exist Anywhere'],
+  [606, 'Not Acceptable'],
+]);
+
+/** Usual phrase of a status; '' for one that has none here. */
+export function reasonPhrase(status: number): string {
+  return PHRASES.get(status) ?? '';
+}
