@@ -2,7 +2,7 @@
  * Messages through the whole gateway in both directions, and Prosody and ejabberd relaying the same messages, in one
  * run, in turns. See bench/README.md for what the figures mean.
  *
- *   node --import tsx bench/gateway.ts [--gateway 'node dist/cli/main.js'] [--messages N] [--bytes N] [--rounds N]
+ *   node --import tsx bench/gateway.ts [--gateway 'node dist/xmpp-federation.mjs'] [--messages N] [--bytes N] [--rounds N]
  *     [--idle STREAMS] [--starts N]
  *   node --import tsx bench/gateway.ts --peers-only
  */
@@ -191,7 +191,7 @@ export async function benchGateway(options: BenchOptions): Promise<void> {
 
 const { values } = parseArgs({
   options: {
-    gateway: { type: 'string', default: 'node dist/cli/main.js' },
+    gateway: { type: 'string', default: 'node dist/xmpp-federation.mjs' },
     'peers-only': { type: 'boolean', default: false },
     messages: { type: 'string', default: '100000' },
     rounds: { type: 'string', default: '5' },
@@ -200,7 +200,7 @@ const { values } = parseArgs({
     starts: { type: 'string', default: '5' },
   },
 });
-const absent = missing('prosody', 'lua-unbound', 'ejabberdctl', 'dnsmasq');
+const absent = missing('prosody', 'lua-unbound', 'ejabberdctl', 'dnsmasq', 'port-53', 'private-mounts');
 if (absent !== false) throw new Error(`this bench ${absent}`);
 await benchGateway({
   ...(values['peers-only'] ? {} : { gateway: values.gateway }),

@@ -15,7 +15,11 @@ export interface Ceiling {
   sip(batch: Batch): Promise<number>;
 }
 
-export async function startCeiling(scope: Scope, world: World, stanzaBytes: number): Promise<Ceiling> {
+export async function startCeiling(
+  scope: Scope,
+  world: Pick<World, 'identity'>,
+  stanzaBytes: number,
+): Promise<Ceiling> {
   const hosts = await Promise.all(
     ['left.example', 'rght.example'].map(async (domain) => {
       const identity = await world.identity(domain);

@@ -15,7 +15,7 @@ const S2S_PORT = 5269;
 const SIP_PORT = 5061;
 const WINDOW = 512;
 
-/** The gateway alone. `program` is the command line of `xmpp-federation`, for example `node dist/cli/main.js`. */
+/** The gateway alone. `program` is the command line of `xmpp-federation`, for example `node dist/xmpp-federation.mjs`. */
 export async function startGatewayProcess(scope: Scope, world: World, program: string): Promise<PeerProcess> {
   const { address, domain } = world.sites.gateway;
   const config = fileIn(world, 'federation.json');

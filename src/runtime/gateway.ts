@@ -8,6 +8,7 @@ import { type FederationIndex, indexFederation } from '../policy/index.ts';
 import { AuditLog } from './audit.ts';
 import { Bridge, type ContactList, NO_CONTACTS } from './bridge.ts';
 import { ConfigurationSource } from './configuration-source.ts';
+import { InFlightWindow } from './in-flight-window.ts';
 import { Metrics } from './metrics.ts';
 import { ownEndpoints } from './net/address-guard.ts';
 import { AdminServer } from './net/admin-server.ts';
@@ -51,9 +52,6 @@ interface InForce {
   readonly loadedAt: number;
 }
 
-/** Requests to the pool under way at which streams are no longer read, and at which they are again. */
-const PAUSE_AT = 8_192;
-const RESUME_AT = 4_096;
 const TICK_MS = 1_000;
 /** Seconds that what was accepted has to reach its end when the gateway stops. */
 const DRAIN_TIMEOUT = 10;
@@ -83,6 +81,7 @@ export class Gateway {
   #refusedConfigurations = 0;
   #isListening = false;
   #stopping: Promise<void> | undefined;
+  readonly #window = new InFlightWindow();
   #isPaused = false;
   /** Ports as bound, for listeners on port 0. */
   readonly ports: { xmpp: number[]; xmppDirectTls: number[]; admin: number | undefined } = {
@@ -262,14 +261,16 @@ export class Gateway {
   }
 
   #sendToPool(message: Parameters<SipEndpoint['sendMessage']>[0], done: (outcome: SipOutcome) => void): void {
+    const sentAt = this.#window.isSampleDue() ? performance.now() : 0;
     this.#sip.sendMessage(message, (outcome) => {
       done(outcome);
-      if (this.#isPaused && this.#bridge.underWay <= RESUME_AT) {
+      if (sentAt > 0 && outcome.source === 'response') this.#window.sample(performance.now() - sentAt, performance.now());
+      if (this.#isPaused && this.#bridge.underWay <= this.#window.limit / 2) {
         this.#isPaused = false;
         this.#xmpp.resume();
       }
     });
-    if (!this.#isPaused && this.#bridge.underWay >= PAUSE_AT) {
+    if (!this.#isPaused && this.#bridge.underWay >= this.#window.limit) {
       this.#isPaused = true;
       this.#xmpp.pause();
     }

@@ -277,10 +277,17 @@ export class SipClient {
   #find(response: SipResponse): ClientTransaction | undefined {
     const { branch } = response.via;
     if (branch === undefined || !branch.startsWith(this.#branchStart)) return undefined;
-    const digits = branch.slice(this.#branchStart.length);
-    const transaction = this.#pending.get(Number(digits));
-    if (transaction === undefined || String(transaction.id) !== digits) return undefined;
-    return transaction.method === response.cseqMethod ? transaction : undefined;
+    const start = this.#branchStart.length;
+    // Exactly as it was written: no leading zero, and never so long that it is rounded.
+    if (branch.length - start > 15 || branch.charCodeAt(start) === 0x30) return undefined;
+    let id = 0;
+    for (let i = start; i < branch.length; i++) {
+      const digit = branch.charCodeAt(i) - 0x30;
+      if (digit < 0 || digit > 9) return undefined;
+      id = id * 10 + digit;
+    }
+    const transaction = this.#pending.get(id);
+    return transaction !== undefined && transaction.method === response.cseqMethod ? transaction : undefined;
   }
 
   #attempt(transaction: ClientTransaction): void {

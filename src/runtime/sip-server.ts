@@ -1,5 +1,6 @@
 import type { SipFlow } from './sip/flow.ts';
 import { formatHeaders, formatResponse } from './sip/format.ts';
+import { HEADER } from './sip/headers.ts';
 import { isCookie, type SipFailure, type SipRequest } from './sip/message.ts';
 import type { SipReceivedMessage } from './sip/page-message.ts';
 import { newServerState, type ServerEvent, type ServerState, stepServer } from './sip/server-transaction.ts';
@@ -131,7 +132,9 @@ export class SipServer {
     const to = headers.first('to');
     const mayTag = to !== undefined && !/;[ \t]*tag[ \t]*=/i.test(to);
     const top = via === undefined ? undefined : parseVia(via);
-    flow.send(formatResponse(status, message, headers, top, flow.source, mayTag ? this.#newTag() : undefined));
+    const tag = mayTag ? this.#newTag() : undefined;
+    const response = formatResponse(status, message, headers, top, flow.source, tag);
+    flow.send(response, top === undefined ? undefined : replyPort(flow, top));
   }
 
   /** A flow is gone: what came over it can no longer be answered. */
@@ -225,7 +228,7 @@ export class SipServer {
       return { status: 416, extra: '' };
     }
     if (this.#isOurs(request)) return { status: 482, extra: '' };
-    if (headers.has('require')) {
+    if (headers.has(HEADER.require)) {
       const unsupported = headers.all('require').join(', ');
       if (unsupported !== '') return { status: 420, extra: formatHeaders([['Unsupported', unsupported]]) };
     }
@@ -240,8 +243,10 @@ export class SipServer {
   /** Whether a request of this process came back to it: its Via names one of our branches. */
   #isOurs(request: SipRequest): boolean {
     const { headers } = request;
-    if (!headers.isRepeated('via')) return headers.first('via')?.includes(this.#options.token) === true;
-    return headers.all('via').some((via) => via.includes(this.#options.token));
+    for (let row = headers.row(HEADER.via); row >= 0; row = headers.row(HEADER.via, row)) {
+      if (headers.value(row).includes(this.#options.token)) return true;
+    }
+    return false;
   }
 
   #refuse(transaction: ServerTransaction, status: number, extra: string, reason?: string): void {
@@ -256,7 +261,7 @@ export class SipServer {
   }
 
   #respond(flow: SipFlow, request: SipRequest, status: number, reason: string | undefined, extra: string): void {
-    flow.send(this.#format(flow, request, status, reason, extra));
+    flow.send(this.#format(flow, request, status, reason, extra), replyPort(flow, request.via));
   }
 
   #format(flow: SipFlow, request: SipRequest, status: number, reason: string | undefined, extra: string): string {
@@ -274,7 +279,7 @@ export class SipServer {
     for (const effect of effects) {
       switch (effect.effect) {
         case 'send':
-          transaction.flow.send(transaction.response);
+          transaction.flow.send(transaction.response, replyPort(transaction.flow, transaction.request.via));
           break;
         case 'start': {
           let { timer } = transaction;
@@ -302,16 +307,21 @@ export class SipServer {
   }
 }
 
+// RFC 3261 section 18.2.2: over UDP to the port in Via, unless the peer asks to be answered where it sent from.
+function replyPort(flow: SipFlow, via: Via): number | undefined {
+  return flow.transport === 'udp' && via.rportLength < 0 ? (via.port ?? 5060) : undefined;
+}
+
 /** What tells one transaction from another, without its method (RFC 3261 section 17.2.3). */
 function keyOf(request: SipRequest): string {
   const { via, uri, from, to, callId, cseq, method } = request;
-  if (via.branch !== undefined && isCookie(via.branch)) return `${via.branch} ${via.sentBy}`;
+  if (via.branch !== undefined && isCookie(via.branch)) return `${via.branch} ${via.host}:${via.port}`;
   // RFC 2543 had no such branch. The To tag of an ACK is the one of our answer, so it is left out there.
   return [uri, from.tag, method === 'ACK' ? '' : to.tag, callId, cseq, viaKey(via)].join(' ');
 }
 
-function viaKey({ sentBy, branch }: Via): string {
-  return `${sentBy} ${branch ?? ''}`;
+function viaKey({ host, port, branch }: Via): string {
+  return `${host}:${port} ${branch ?? ''}`;
 }
 
 function isSips(uri: string): boolean {
@@ -320,17 +330,18 @@ function isSips(uri: string): boolean {
 
 function receivedMessage(request: SipRequest): SipReceivedMessage {
   const { headers } = request;
-  const subject = headers.first('subject');
-  const contentLanguage = headers.first('content-language');
+  const type = headers.row(HEADER['content-type']);
   const message: { -readonly [Key in keyof SipReceivedMessage]: SipReceivedMessage[Key] } = {
     requestUri: request.uri,
     from: request.from.uri,
     to: request.to.uri,
     callId: request.callId,
-    contentType: headers.first('content-type') ?? '',
+    contentType: type < 0 ? '' : headers.value(type),
     body: request.body,
   };
-  if (subject !== undefined) message.subject = subject;
-  if (contentLanguage !== undefined) message.contentLanguage = contentLanguage;
+  const subject = headers.row(HEADER.subject);
+  if (subject >= 0) message.subject = headers.value(subject);
+  const language = headers.row(HEADER['content-language']);
+  if (language >= 0) message.contentLanguage = headers.value(language);
   return message;
 }

@@ -21,7 +21,7 @@ import type { XmppUser } from '../support/peers/xmpp-user.ts';
 import { bodyOf, connectXmppUser, errorCondition } from '../support/peers/xmpp-user.ts';
 import { missing } from '../support/requirements.ts';
 
-const xmppPrograms = missing('prosody', 'lua-unbound', 'ejabberdctl', 'dnsmasq');
+const xmppPrograms = missing('prosody', 'lua-unbound', 'ejabberdctl', 'dnsmasq', 'port-53', 'private-mounts');
 const sipPrograms = missing('kamailio', 'kamailio-tls');
 
 /** How each mode shows in Prosody's list of streams, for the stream it opened and the one it accepted. */

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { accessSync, constants, existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
@@ -39,7 +40,11 @@ const SPECIAL: Record<string, () => boolean> = {
   'terraform-aws': () => pluginMirror() !== undefined,
   'kamailio-tls': () => libraryFolders().some((folder) => existsSync(join(folder, 'kamailio/modules/tls.so'))),
   'lua-unbound': () => libraryFolders().some((folder) => existsSync(join(folder, 'lua/5.4/lunbound.so'))),
+  'port-53': () => process.getuid?.() === 0 || Number(readFileSync(UNPRIVILEGED_PORTS, 'utf8')) <= 53,
+  'private-mounts': () => spawnSync('unshare', ['--mount', '--propagation', 'private', 'true']).status === 0,
 };
+
+const UNPRIVILEGED_PORTS = '/proc/sys/net/ipv4/ip_unprivileged_port_start';
 
 const REMEDIES: Record<string, string> = {
   prosody: 'apt-get install prosody lua-unbound',
@@ -50,6 +55,8 @@ const REMEDIES: Record<string, string> = {
   dnsmasq: 'apt-get install dnsmasq-base',
   sipp: 'apt-get install sip-tester',
   openssl: 'apt-get install openssl',
+  'port-53': 'run as root',
+  'private-mounts': 'run as root, in a container with CAP_SYS_ADMIN',
   ip: 'apt-get install iproute2',
   terraform: 'install Terraform 1.11 or later',
   'terraform-aws': 'run `terraform providers mirror FOLDER` and set TF_PLUGIN_MIRROR=FOLDER',

@@ -131,6 +131,11 @@ export class MemoryFlow implements SipFlow {
     for (const message of this.#waiting.splice(0)) this.send(message);
   }
 
+  /** Sends bytes as they are. */
+  sendBytes(bytes: Buffer): void {
+    this.#owner.network.push(() => this.#other?.receive(bytes));
+  }
+
   send(message: string): boolean {
     if (this.state === 'closed') return false;
     if (this.state === 'connecting') {

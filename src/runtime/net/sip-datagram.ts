@@ -45,7 +45,7 @@ export class DatagramFlow implements SipFlow {
     for (const message of waiting) this.send(message);
   }
 
-  send(message: string): boolean {
+  send(message: string, port = this.source.port): boolean {
     if (this.state === 'closed') return false;
     if (this.#socket === undefined) {
       if (this.#waiting.length >= MAX_WAITING) return false;
@@ -53,7 +53,7 @@ export class DatagramFlow implements SipFlow {
       return true;
     }
     if (this.#socket.getSendQueueSize() > MAX_QUEUED_BYTES) return false;
-    this.#socket.send(message, this.source.port, this.source.address);
+    this.#socket.send(message, port, this.source.address);
     return true;
   }
 

@@ -11,10 +11,14 @@ export interface ConnectionHandler extends StreamHandler {
 
 /** Text gathered in one turn of the event loop is written at once when it reaches this many UTF-16 units. */
 const FLUSH_AT = 65_536;
-/** Bytes the peer may leave unread before the connection counts as congested. */
+/** What the peer may leave unread, in bytes or UTF-16 units, before the connection counts as congested. */
 const CONGESTED_AT = 4 * 1_048_576;
+/** And before the connection is cut: only answers to the peer's own questions can lead so far. */
+const OVERFULL_AT = 2 * CONGESTED_AT;
 /** Milliseconds a peer has to take our last words. */
 const LINGER = 5_000;
+/** Milliseconds of silence after which the kernel looks for the peer: finds hosts that vanished without a word. */
+const TCP_KEEP_ALIVE = 60_000;
 
 /**
  * One socket with an XML stream on it: parser, batched writes, STARTTLS, orderly end. Knows nothing of XMPP beyond
@@ -30,11 +34,16 @@ export class StreamConnection {
   #limits: ParserLimits;
   #pending = '';
   #isFlushPlanned = false;
+  #isHandshaking = false;
+  #isPaused = false;
   #isEnding = false;
   #isGone = false;
+  /** What led to the end, when the socket itself will not tell. */
+  #cause: string | undefined;
   readonly #handler: ConnectionHandler;
   readonly #now: () => number;
 
+  /** The handler hears nothing before {@link start}. */
   constructor(socket: Socket, handler: ConnectionHandler, limits: ParserLimits, now: () => number) {
     this.#socket = socket;
     this.#handler = handler;
@@ -43,19 +52,25 @@ export class StreamConnection {
     this.#parser = new StreamParser(handler, limits);
     this.remoteAddress = socket.remoteAddress ?? '';
     this.lastReadAt = this.lastWriteAt = now();
-    socket.setNoDelay(true);
+    socket.on('error', (error) => this.#onError(error));
     socket.on('close', () => this.#onClose());
-    socket.on('error', (error) => this.#onClose(error.message));
   }
 
   /** Starts reading: in clear, or after the handshake when `secure` wraps the socket for direct TLS. */
   start(secure?: (socket: Socket) => TLSSocket): void {
-    if (secure === undefined) this.#read();
-    else this.#handshake(secure);
+    // A socket that went before it could be listened to would never say so.
+    if (this.#socket.destroyed) setImmediate(() => this.#onClose());
+    else {
+      this.#socket.setNoDelay(true);
+      this.#socket.setKeepAlive(true, TCP_KEEP_ALIVE);
+      if (secure === undefined) this.#read();
+      else this.#handshake(secure);
+    }
   }
 
-  /** Appends to what leaves this turn. */
+  /** Appends to what leaves this turn. Nothing is written after {@link close}. */
   send(xml: string): void {
+    if (this.#isEnding) return;
     this.#pending += xml;
     if (this.#pending.length >= FLUSH_AT) this.#flush();
     else if (!this.#isFlushPlanned) {
@@ -66,16 +81,23 @@ export class StreamConnection {
 
   /** Whether the peer does not read what we write. */
   get isCongested(): boolean {
-    return this.#socket.writableLength + this.#pending.length > CONGESTED_AT;
+    return this.#unsent > CONGESTED_AT;
+  }
+
+  get #unsent(): number {
+    return this.#socket.writableLength + this.#pending.length;
   }
 
   /** Stops reading until {@link resume}: the receiver of the stanzas cannot keep up. */
   pause(): void {
-    this.#socket.pause();
+    this.#isPaused = true;
+    // A handshake goes on: nothing but it is read.
+    if (!this.#isHandshaking && !this.#isEnding) this.#socket.pause();
   }
 
   resume(): void {
-    if (!this.#isEnding) this.#socket.resume();
+    this.#isPaused = false;
+    if (!this.#isHandshaking && !this.#isEnding) this.#socket.resume();
   }
 
   setLimits(limits: ParserLimits): void {
@@ -83,7 +105,7 @@ export class StreamConnection {
     this.#parser.setLimits(limits);
   }
 
-  /** A new stream begins on the same channel (RFC 6120 section 4.3.3). */
+  /** A new stream begins on the same channel (RFC 6120 section 4.3.3): what was read of the old one is thrown away. */
   restart(): void {
     this.#parser.stop();
     this.#parser = new StreamParser(this.#handler, this.#limits);
@@ -99,12 +121,16 @@ export class StreamConnection {
   /** Writes `xml`, then ends the connection; a peer that does not take it in time is cut. */
   close(xml: string): void {
     if (this.#isEnding) return;
-    this.#isEnding = true;
-    this.#parser.stop();
     this.#pending += xml;
     this.#flush();
-    if (this.#isGone) return;
+    this.#isEnding = true;
+    this.#parser.stop();
     const socket = this.#socket;
+    if (this.#isGone || this.#isHandshaking) {
+      // In a handshake there is no stream to say anything on.
+      socket.destroy();
+      return;
+    }
     socket.end();
     // Whatever still comes is read to let the close reach us, and dropped.
     socket.resume();
@@ -114,13 +140,15 @@ export class StreamConnection {
   }
 
   /** Cuts the connection now. */
-  destroy(): void {
+  destroy(cause: string): void {
     this.#isEnding = true;
+    this.#cause ??= cause;
     this.#parser.stop();
     this.#socket.destroy();
   }
 
   #read(): void {
+    if (this.#isPaused) this.#socket.pause();
     this.#socket.on('data', (chunk: Buffer) => {
       if (this.#isEnding) return;
       this.lastReadAt = this.#now();
@@ -131,49 +159,55 @@ export class StreamConnection {
   #handshake(secure: (socket: Socket) => TLSSocket): void {
     this.#socket.removeAllListeners('data');
     this.#socket.pause();
+    this.#isHandshaking = true;
     let secured: TLSSocket;
     try {
       secured = secure(this.#socket);
     } catch (error) {
-      this.#socket.destroy();
-      this.#onClose(error instanceof Error ? error.message : 'TLS could not start');
+      this.destroy(`TLS could not start: ${error instanceof Error ? error.message : String(error)}`);
       return;
     }
     this.#socket = secured;
-    secured.setNoDelay(true);
-    secured.on('error', (error) => {
-      secured.destroy();
-      this.#onClose(`TLS: ${error.message}`);
-    });
+    secured.on('error', (error) => this.#onError(error, 'TLS: '));
     secured.on('close', () => this.#onClose());
-    const done = (): void => {
-      if (this.#isEnding || this.#isGone) return;
+    // Said by both ends, other than `secureConnect`.
+    secured.once('secure', () => {
+      this.#isHandshaking = false;
+      if (this.#isEnding || secured.destroyed) return;
       this.#parser = new StreamParser(this.#handler, this.#limits);
       this.#handler.onSecured(secured);
       this.#read();
-    };
-    // A server socket says `secure`, a client socket `secureConnect`.
-    secured.once('secure', done);
+    });
   }
 
   readonly #onFlush = (): void => {
     this.#isFlushPlanned = false;
-    this.#flush();
+    if (!this.#isHandshaking) this.#flush();
   };
 
   #flush(): void {
     const text = this.#pending;
-    if (text === '' || this.#isGone) return;
+    if (text === '' || this.#isEnding || !this.#socket.writable) return;
     this.#pending = '';
     this.lastWriteAt = this.#now();
-    if (this.#socket.writable) this.#socket.write(text);
+    this.#socket.write(text);
+    if (this.#unsent > OVERFULL_AT) this.destroy('the peer does not read what it asked for');
   }
 
-  #onClose(detail = 'the connection was closed'): void {
+  #onError(error: Error, prefix = ''): void {
+    this.#cause ??= prefix + error.message;
+    // The raw socket below TLS goes with it, and either may be the first to notice.
+    this.#socket.destroy();
+    this.#onClose();
+  }
+
+  #onClose(): void {
     if (this.#isGone) return;
     this.#isGone = true;
     this.#isEnding = true;
     this.#parser.stop();
-    this.#handler.onDisconnected(detail);
+    this.#handler.onDisconnected(
+      this.#cause ?? (this.#isHandshaking ? 'closed during the TLS handshake' : 'the connection was closed'),
+    );
   }
 }

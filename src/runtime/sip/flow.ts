@@ -17,8 +17,12 @@ export interface SipFlow {
   readonly peer: string;
   /** Set when the peer lets requests go back over this connection (RFC 5923). */
   mayReuse: boolean;
-  /** Queues one message; it leaves with the others of this event-loop turn. False when it was not taken. */
-  send(message: string): boolean;
+  /**
+   * Queues one message; it leaves with the others of this event-loop turn. False when it was not taken.
+   *
+   * @param port over UDP: instead of the port of `source`
+   */
+  send(message: string, port?: number): boolean;
   /** Closes after what was queued is written. */
   close(reason: string): void;
 }

@@ -2,7 +2,7 @@
 // can start a header line, close an angle bracket or end the head of a message.
 
 import { isWordOf, TOKEN, URI, WORD } from './grammar.ts';
-import type { SipHeaders } from './headers.ts';
+import { HEADER, type HeaderId, type SipHeaders } from './headers.ts';
 import { isCallId } from './message.ts';
 import type { SipPageMessage } from './page-message.ts';
 import { reasonPhrase } from './reason-phrase.ts';
@@ -95,19 +95,26 @@ export function formatResponse(
   toTag: string | undefined,
   extra = '',
 ): string {
-  const vias = headers.isRepeated('via') ? headers.all('via') : undefined;
-  const topVia = vias === undefined ? headers.first('via') : vias[0];
-  let lines = topVia === undefined ? '' : `Via: ${safeValue(withSource(topVia, via, source))}\r\n`;
-  if (vias !== undefined) {
-    for (let i = 1; i < vias.length; i++) lines += `Via: ${safeValue(vias[i] as string)}\r\n`;
+  const top = headers.row(HEADER.via);
+  let lines = top < 0 ? '' : `Via: ${safeValue(withSource(headers.value(top), via, source))}\r\n`;
+  if (headers.isRepeated(HEADER.via)) {
+    for (let row = headers.row(HEADER.via, top); row >= 0; row = headers.row(HEADER.via, row)) {
+      lines += `Via: ${safeValue(headers.value(row))}\r\n`;
+    }
   }
-  const to = headers.first('to');
-  if (to !== undefined) lines += `To: ${safeValue(to)}${toTag === undefined ? '' : `;tag=${toTag}`}\r\n`;
-  return `SIP/2.0 ${status} ${safeValue(reason ?? reasonPhrase(status))}\r\n${lines}${copied('From', headers.first('from'))}${copied('Call-ID', headers.first('call-id'))}${copied('CSeq', headers.first('cseq'))}${extra}Content-Length: 0\r\n\r\n`;
+  const to = headers.row(HEADER.to);
+  const tag = toTag === undefined ? '' : `;tag=${toTag}`;
+  if (to >= 0) lines += `To: ${safeValue(headers.value(to))}${tag}\r\n`;
+  const from = copied('From: ', headers, HEADER.from);
+  const callId = copied('Call-ID: ', headers, HEADER['call-id']);
+  const cseq = copied('CSeq: ', headers, HEADER.cseq);
+  const phrase = safeValue(reason ?? reasonPhrase(status));
+  return `SIP/2.0 ${status} ${phrase}\r\n${lines}${from}${callId}${cseq}${extra}Content-Length: 0\r\n\r\n`;
 }
 
-function copied(name: string, value: string | undefined): string {
-  return value === undefined ? '' : `${name}: ${safeValue(value)}\r\n`;
+function copied(start: string, headers: SipHeaders, id: HeaderId): string {
+  const row = headers.row(id);
+  return row < 0 ? '' : `${start}${safeValue(headers.value(row))}\r\n`;
 }
 
 /** The top Via with `received`, and with `rport` filled in when it was asked for. */

@@ -6,13 +6,12 @@ import {
   skipClass,
   skipDigits,
   skipSpace,
-  spells,
   startsWith,
   TOKEN,
   WORD,
   wholeNumber,
 } from './grammar.ts';
-import { SipHeaders, unfold } from './headers.ts';
+import { HEADER, type HeaderId, SipHeaders, unfold } from './headers.ts';
 import { areNameAddresses, type NameAddress, readNameAddress } from './name-address.ts';
 import { type UriKind, uriKind } from './uri.ts';
 import { readVia, type Via } from './via.ts';
@@ -144,11 +143,12 @@ export function parseHead(head: Buffer, limits: SipLimits): SipHead | SipFailure
   const fault = startLine.fault ?? (plain || isUtf8(head) ? undefined : NOT_UTF8);
 
   let contentLength = -1;
-  const length = headers.row('content-length');
+  const length = headers.row(HEADER['content-length']);
   if (length >= 0) {
     contentLength = wholeNumber(bytes, headers.start(length), headers.end(length), 2 ** 31 - 1);
     if (contentLength < 0) return failure(400, 'Bad Content-Length', { method, headers }, true);
-    if (headers.isRepeated('content-length')) return failure(400, 'Several Content-Length', { method, headers }, true);
+    if (headers.isRepeated(HEADER['content-length']))
+      return failure(400, 'Several Content-Length', { method, headers }, true);
   }
   return { method, uriStart, uriEnd, status, reason, headers, contentLength, fault };
 }
@@ -166,7 +166,7 @@ export function failure(
   head: { readonly method: string; readonly headers: SipHeaders } | undefined,
   breaksFraming: boolean,
 ): SipFailure {
-  const isRequest = head !== undefined && head.method !== '' && head.method !== 'ACK' && head.headers.has('via');
+  const isRequest = head !== undefined && head.method !== '' && head.method !== 'ACK' && head.headers.has(HEADER.via);
   const answerable = isRequest ? { method: head.method, headers: head.headers } : undefined;
   return { kind: 'failure', status, message, answerable, breaksFraming };
 }
@@ -181,13 +181,13 @@ function finishRequest(head: SipHead, body: Buffer): SipRequest | SipFailure {
   // RFC 3261 section 17.2.3: the cookie promises a branch that is unique, so something must follow it.
   if (via.branch !== undefined && via.branch.length === 7 && isCookie(via.branch)) return bad(head, 'Bad Via Branch');
 
-  const from = onlyNameAddress(headers, 'from');
+  const from = onlyNameAddress(headers, HEADER.from);
   if (from === undefined) return bad(head, 'Bad From');
-  const to = onlyNameAddress(headers, 'to');
+  const to = onlyNameAddress(headers, HEADER.to);
   if (to === undefined) return bad(head, 'Bad To');
 
-  const callIdRow = headers.row('call-id');
-  if (callIdRow < 0 || headers.isRepeated('call-id')) return bad(head, 'Bad Call-ID');
+  const callIdRow = headers.row(HEADER['call-id']);
+  if (callIdRow < 0 || headers.isRepeated(HEADER['call-id'])) return bad(head, 'Bad Call-ID');
   const callIdStart = headers.start(callIdRow);
   const callIdEnd = headers.end(callIdRow);
   const at = skipClass(bytes, callIdStart, callIdEnd, WORD);
@@ -202,16 +202,16 @@ function finishRequest(head: SipHead, body: Buffer): SipRequest | SipFailure {
     return bad(head, 'CSeq Method Does Not Match');
   }
 
-  const hops = headers.row('max-forwards');
+  const hops = headers.row(HEADER['max-forwards']);
   const maxForwards = hops < 0 ? -1 : wholeNumber(bytes, headers.start(hops), headers.end(hops), 255);
-  if (maxForwards < 0 || headers.isRepeated('max-forwards')) return bad(head, 'Bad Max-Forwards');
+  if (maxForwards < 0 || headers.isRepeated(HEADER['max-forwards'])) return bad(head, 'Bad Max-Forwards');
 
   // Headers in a Request-URI are never honoured (RFC 3261 section 19.1.1).
   const kind = uriKind(bytes, head.uriStart, head.uriEnd, false);
   if (kind === undefined) return bad(head, 'Bad Request-URI');
 
-  if (headers.isRepeated('content-type')) return bad(head, 'Several Content-Type');
-  for (let row = headers.row('contact'); row >= 0; row = headers.row('contact', row)) {
+  if (headers.isRepeated(HEADER['content-type'])) return bad(head, 'Several Content-Type');
+  for (let row = headers.row(HEADER.contact); row >= 0; row = headers.row(HEADER.contact, row)) {
     if (!areNameAddresses(source, headers.start(row), headers.end(row))) return bad(head, 'Bad Contact');
   }
   const uri = text.slice(head.uriStart, head.uriEnd);
@@ -221,10 +221,10 @@ function finishRequest(head: SipHead, body: Buffer): SipRequest | SipFailure {
 
 function finishResponse(head: SipHead, body: Buffer): SipResponse | SipFailure {
   const { status, reason, headers } = head;
-  const row = headers.row('via');
+  const row = headers.row(HEADER.via);
   const via = row < 0 ? undefined : readVia(headers.source, headers.start(row), headers.end(row));
   if (via === undefined) return bad(head, 'Bad Via');
-  const isOnly = via.length === headers.end(row) - headers.start(row) && !headers.isRepeated('via');
+  const isOnly = via.length === headers.end(row) - headers.start(row) && !headers.isRepeated(HEADER.via);
   if (!readCseq(headers)) return bad(head, 'Bad CSeq');
   const { number: cseq, methodStart, methodEnd } = cseqSpan;
   const cseqMethod = headers.source.text.slice(methodStart, methodEnd);
@@ -290,7 +290,7 @@ function lineEnd(bytes: Buffer): number {
 /** The topmost Via when every Via value of the message is well formed. */
 function topVia(headers: SipHeaders): Via | undefined {
   let top: Via | undefined;
-  for (let row = headers.row('via'); row >= 0; row = headers.row('via', row)) {
+  for (let row = headers.row(HEADER.via); row >= 0; row = headers.row(HEADER.via, row)) {
     const start = headers.start(row);
     const end = headers.end(row);
     for (let position = start; ; ) {
@@ -307,9 +307,9 @@ function topVia(headers: SipHeaders): Via | undefined {
 }
 
 /** A From or To: exactly one value in exactly one header line. */
-function onlyNameAddress(headers: SipHeaders, name: 'from' | 'to'): NameAddress | undefined {
-  const row = headers.row(name);
-  if (row < 0 || headers.isRepeated(name)) return undefined;
+function onlyNameAddress(headers: SipHeaders, id: HeaderId): NameAddress | undefined {
+  const row = headers.row(id);
+  if (row < 0 || headers.isRepeated(id)) return undefined;
   const address = readNameAddress(headers.source, headers.start(row), headers.end(row));
   return address !== undefined && address.end === headers.end(row) ? address : undefined;
 }
@@ -318,8 +318,8 @@ function onlyNameAddress(headers: SipHeaders, name: 'from' | 'to'): NameAddress 
 const cseqSpan = { number: 0, methodStart: 0, methodEnd: 0 };
 
 function readCseq(headers: SipHeaders): boolean {
-  const row = headers.row('cseq');
-  if (row < 0 || headers.isRepeated('cseq')) return false;
+  const row = headers.row(HEADER.cseq);
+  if (row < 0 || headers.isRepeated(HEADER.cseq)) return false;
   const { bytes } = headers.source;
   const start = headers.start(row);
   const end = headers.end(row);

@@ -15,10 +15,7 @@ import { skipHost } from './uri.ts';
 
 /** One Via value (RFC 3261 section 20.42). */
 export interface Via {
-  /** As written: UDP, TCP, TLS … */
-  readonly transport: string;
-  /** Host and port as written. */
-  readonly sentBy: string;
+  /** Host as written. */
   readonly host: string;
   readonly port: number | undefined;
   /** Undefined when absent: a request of RFC 2543. */
@@ -38,24 +35,20 @@ const span = parameterSpan();
 export function readVia({ bytes, text }: SipText, from: number, to: number): Via | undefined {
   let i = skipProtocol(bytes, from, to);
   if (i < 0) return undefined;
-  const transportStart = i;
-  i = skipClass(bytes, i, to, TOKEN);
-  const transportEnd = i;
-  const hostStart = skipSpace(bytes, i, to);
-  if (transportEnd === transportStart || hostStart === i) return undefined;
+  const transportEnd = skipClass(bytes, i, to, TOKEN);
+  const hostStart = skipSpace(bytes, transportEnd, to);
+  if (transportEnd === i || hostStart === transportEnd) return undefined;
 
   const hostEnd = skipHost(bytes, hostStart, to);
   if (hostEnd < 0) return undefined;
   i = hostEnd;
   let port: number | undefined;
-  let sentByEnd = hostEnd;
   const colon = skipSpace(bytes, i, to);
   if (colon < to && bytes[colon] === 0x3a) {
     const portStart = skipSpace(bytes, colon + 1, to);
     i = skipDigits(bytes, portStart, to);
     port = wholeNumber(bytes, portStart, i, 65_535);
     if (port < 1) return undefined;
-    sentByEnd = i;
   }
 
   let branch: string | undefined;
@@ -77,8 +70,6 @@ export function readVia({ bytes, text }: SipText, from: number, to: number): Via
   }
   if (i < to && bytes[i] !== 0x2c) return undefined;
   return {
-    transport: text.slice(transportStart, transportEnd),
-    sentBy: text.slice(hostStart, sentByEnd),
     host: text.slice(hostStart, hostEnd),
     port,
     branch,

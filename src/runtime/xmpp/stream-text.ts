@@ -1,25 +1,38 @@
 import type { StreamOffer } from '../../policy/index.ts';
+import type { DialbackCondition } from './dialback.ts';
 import { escapeAttribute, escapeText } from './element.ts';
 import { NS } from './namespaces.ts';
-import type { StanzaErrorCondition } from './stanza-error.ts';
 import type { StreamErrorCondition } from './stream-error.ts';
 
 /** What each side says outside stanzas, as text for a stream whose default namespace is `jabber:server`. */
 
 export interface OwnHeader {
+  /** Left out when empty, as `to` is. */
   readonly from: string;
   readonly to: string;
   /** Only the receiving entity gives an id. */
   readonly id?: string;
+  /** Left out towards a peer that gave none: such a peer knows no features (RFC 6120 section 4.7.5). @default true */
+  readonly hasVersion?: boolean;
 }
 
 /** Opens our side of a stream (RFC 6120 section 4.2). */
-export function formatStreamHeader({ from, to, id }: OwnHeader): string {
-  const addresses = `${from === '' ? '' : ` from='${escapeAttribute(from)}'`}${to === '' ? '' : ` to='${escapeAttribute(to)}'`}`;
+export function formatStreamHeader({ from, to, id, hasVersion = true }: OwnHeader): string {
+  const attributes = [
+    from === '' ? '' : ` from='${escapeAttribute(from)}'`,
+    to === '' ? '' : ` to='${escapeAttribute(to)}'`,
+    id === undefined ? '' : ` id='${escapeAttribute(id)}'`,
+    hasVersion ? " version='1.0'" : '',
+  ].join('');
   return (
     `<?xml version='1.0'?><stream:stream xmlns='${NS.server}' xmlns:stream='${NS.streams}' xmlns:db='${NS.dialback}'` +
-    `${addresses}${id === undefined ? '' : ` id='${escapeAttribute(id)}'`} version='1.0' xml:lang='en'>`
+    `${attributes} xml:lang='en'>`
   );
+}
+
+/** Whether a peer whose header has this version knows features: XMPP 1.0 and later (RFC 6120 section 4.7.5). */
+export function hasFeatures(version: string | undefined): boolean {
+  return version !== undefined && /^0{0,9}[1-9]/.test(version);
 }
 
 /** What a receiving entity tells about its limits (XEP-0478). */
@@ -47,7 +60,7 @@ export function formatFeatures(offer: StreamOffer, limits: StreamLimits): string
 /** `<stream:error/>` and the end of our side (RFC 6120 section 4.9). */
 export function formatStreamError(condition: StreamErrorCondition, text: string): string {
   const explanation = text === '' ? '' : `<text xmlns='${NS.streamErrors}' xml:lang='en'>${escapeText(text)}</text>`;
-  return `<stream:error><${condition} xmlns='${NS.streamErrors}'/>${explanation}</stream:error>`;
+  return `<stream:error><${condition} xmlns='${NS.streamErrors}'/>${explanation}</stream:error>${STREAM_END}`;
 }
 
 export const STREAM_END = '</stream:stream>';
@@ -58,7 +71,13 @@ export const SASL_SUCCESS = `<success xmlns='${NS.sasl}'/>`;
 
 /** SASL failure (RFC 6120 section 6.5). */
 export function formatSaslFailure(
-  condition: 'encryption-required' | 'invalid-authzid' | 'invalid-mechanism' | 'not-authorized' | 'incorrect-encoding',
+  condition:
+    | 'aborted'
+    | 'encryption-required'
+    | 'incorrect-encoding'
+    | 'invalid-authzid'
+    | 'invalid-mechanism'
+    | 'not-authorized',
 ): string {
   return `<failure xmlns='${NS.sasl}'><${condition}/></failure>`;
 }
@@ -86,7 +105,7 @@ export function formatVerifyRequest({ from, to }: DialbackAddress, id: string, k
 /** The answer to `<db:result/>`, or to `<db:verify/>` when an `id` is given (XEP-0220 sections 2.1, 2.5). */
 export function formatDialbackAnswer(
   { from, to }: DialbackAddress,
-  answer: 'valid' | 'invalid' | { readonly condition: StanzaErrorCondition | string },
+  answer: 'valid' | 'invalid' | { readonly condition: DialbackCondition },
   id?: string,
 ): string {
   const name = id === undefined ? 'db:result' : 'db:verify';

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Scope } from './cleanup.ts';
@@ -98,11 +98,11 @@ function binary(text: string): string {
 
 /** Debian keeps ejabberd below the architecture's library folder. */
 function libraryFolder(): string {
-  const folders = ['/usr/lib', ...readdirSync('/usr/lib').map((name) => join('/usr/lib', name))];
-  const found = folders.find(
-    (folder) => /-linux-gnu$/.test(folder) && readdirSync(folder).some((name) => name.startsWith('ejabberd-')),
-  );
-  return found ?? (existsSync('/opt/ejabberd/lib') ? '/opt/ejabberd/lib' : '/usr/lib');
+  const folders = readdirSync('/usr/lib').map((name) => join('/usr/lib', name));
+  const candidates = folders.filter((folder) => folder.endsWith('-linux-gnu'));
+  const found = candidates.find((folder) => readdirSync(folder).some((name) => name.startsWith('ejabberd-')));
+  if (found === undefined) throw new Error(`no ejabberd-* in ${candidates.join(', ')}`);
+  return found;
 }
 
 function quote(text: string): string {
