@@ -1,90 +1,41 @@
-import {
-  ALLOW,
-  authorizeStanza,
-  type FederationIndex,
-  type Refused,
-  refusalOf,
-  refuse,
-  type StanzaKind,
-} from '../policy/index.ts';
+import { authorizeStanza, type Decision, type FederationIndex, type Refused, refusalOf, refuse, type StanzaKind } from '../policy/index.ts';
+import type { BridgeServices } from './bridge-services.ts';
 import { stanzaErrorNotice } from './interwork/delivery-notice.ts';
 import { bounceAllowed, sipFailureReply, stanzaErrorReply, stanzaErrorToSip } from './interwork/errors.ts';
 import { messageAddresses, messageToStanza } from './interwork/sip-to-xmpp.ts';
-import { messageToSip, type SipTranslation } from './interwork/xmpp-to-sip.ts';
+import { type MessageToSipOptions, messageToSip } from './interwork/xmpp-to-sip.ts';
 import { SentMessages } from './sent-messages.ts';
 import { answerServerIq } from './server-iq.ts';
-import type { SipPageMessage, SipReceivedMessage } from './sip/page-message.ts';
+import type { SipReceivedMessage } from './sip/page-message.ts';
 import type { SipOutcome } from './sip-client.ts';
 import type { SipAnswer } from './sip-server.ts';
-import type { SendDone } from './streams/outbound-route.ts';
 import type { RouteFailure } from './streams/route-failure.ts';
 import type { ReceivedStanza } from './streams/stream-services.ts';
-import type { PartnerTraffic, TrafficLedger } from './traffic.ts';
-import { escapeAttribute, type XmlElement } from './xmpp/element.ts';
+import type { PartnerTraffic } from './traffic.ts';
+import { escapeAttribute, XmlElement } from './xmpp/element.ts';
 import type { Jid } from './xmpp/jid.ts';
 import type { Proof } from './xmpp/session.ts';
 import type { StanzaErrorCondition } from './xmpp/stanza-error.ts';
 
-/** Whom our users have on their contact lists. */
-export interface ContactList {
-  isListed(user: string, contact: string): boolean;
-}
-
-/** Nobody is listed: what cannot be known is a refusal for contacts of `PublicUnverified` partners. */
-export const NO_CONTACTS: ContactList = { isListed: () => false };
-
-export interface BridgeOptions {
-  readonly contacts: ContactList;
-  readonly traffic: TrafficLedger;
+/** What decides about messages, replaced whole by a reload. */
+export interface BridgePolicy {
+  readonly index: FederationIndex;
   /** Largest SIP request in bytes, where the way to the pool has such a limit. */
   readonly maxRequestBytes: number | undefined;
-  now(): number;
-  newId(): string;
-  sendToPartner(localDomain: string, remoteDomain: string, xml: string, done: SendDone): void;
-  sendToPool(message: SipPageMessage, done: (outcome: SipOutcome) => void): void;
-  /** The outcome any message to the pool would have now, when none can get there. */
-  poolOutage(): SipOutcome | undefined;
-  observe(event: BridgeObservation): void;
 }
-
-export type BridgeObservation =
-  | {
-      readonly type: 'stanza-refused';
-      readonly direction: 'inbound' | 'outbound';
-      readonly partner: string;
-      readonly from: string;
-      readonly to: string;
-      readonly kind: StanzaKind;
-      readonly streamId: string;
-      readonly refused: Refused;
-    }
-  | {
-      readonly type: 'message-failed';
-      readonly direction: 'inbound' | 'outbound';
-      readonly partner: string;
-      readonly from: string;
-      readonly to: string;
-      readonly cause: string;
-    }
-  | {
-      readonly type: 'message-passed';
-      readonly direction: 'inbound' | 'outbound';
-      readonly partner: string;
-      readonly from: string;
-      readonly to: string;
-      readonly body: string;
-    };
 
 /** Between the streams of partners and the SIP pool: asks the policy, translates, sees to it that every sender hears of a failure. */
 export class Bridge {
-  index: FederationIndex;
-  readonly #options: BridgeOptions;
+  readonly #services: BridgeServices;
   readonly #sent = new SentMessages();
+  #index: FederationIndex;
+  #toSip: MessageToSipOptions;
   #underWay = 0;
 
-  constructor(index: FederationIndex, options: BridgeOptions) {
-    this.index = index;
-    this.#options = options;
+  constructor(policy: BridgePolicy, services: BridgeServices) {
+    this.#services = services;
+    this.#index = policy.index;
+    this.#toSip = translationOptions(policy);
   }
 
   /** Messages whose fate is not known yet. */
@@ -92,109 +43,88 @@ export class Bridge {
     return this.#underWay;
   }
 
+  apply(policy: BridgePolicy): void {
+    this.#index = policy.index;
+    this.#toSip = translationOptions(policy);
+  }
+
   // -- from a partner ------------------------------------------------------------------------------------------------
 
   onStanza(received: ReceivedStanza): void {
-    const { stanza, from, to } = received;
-    if (to.local === '') return this.#onServerStanza(received);
-    const { index } = this;
-    const entry = index.partnerOf(from.domain);
-    const traffic = this.#options.traffic.of(entry);
-    const kind = kindOf(stanza);
-    // Before anything that depends on the recipient, or the answers would tell denied users from unknown ones.
-    if (kind === 'message' && !traffic.mayPass(entry?.partner.messageRateLimit, this.#options.now())) {
-      return this.#refuseInbound(
-        received,
-        kind,
-        refuse('rate-limited', `${entry?.path ?? ''}.messageRateLimit`),
-        traffic,
-      );
-    }
-    const contactListed = this.#options.contacts.isListed(to.bare, from.bare);
-    const facts = { localUser: to.bare, localDomain: to.domain, remoteDomain: from.domain, kind, contactListed };
-    const decision = authorizeStanza({ direction: 'inbound', ...facts }, index);
-    if (decision.verdict === 'refuse') return this.#refuseInbound(received, kind, decision, traffic);
-    if (kind === 'message') this.#messageToPool(received, traffic);
-    else this.#answerWithoutPool(received, kind);
+    const { stanza, to } = received;
+    if (to.local === '') this.#onServerStanza(received);
+    else if (stanza.name !== 'message') this.#onPresenceOrIq(received);
+    else if (stanza.attr('type') === 'error') this.#onMessageError(received);
+    else this.#onMessage(received);
   }
 
   /** A stanza that cannot even be addressed. */
-  onRejected(stanza: XmlElement, condition: StanzaErrorCondition, proof: Proof): void {
-    if (bounceAllowed(stanza)) this.#reply(proof.localDomain, proof.remoteDomain, stanzaErrorReply(stanza, condition));
+  onRejected(stanza: XmlElement, condition: StanzaErrorCondition, { localDomain, remoteDomain }: Proof): void {
+    if (!bounceAllowed(stanza)) return;
+    // In the name of the domain: an address that is none would cost us the stream the answer goes out on.
+    const attributes = ['from', stanza.attr('from') ?? remoteDomain, 'to', localDomain, 'id', stanza.attr('id') ?? ''];
+    const addressed = new XmlElement(stanza.name, stanza.ns, attributes, []);
+    this.#reply(localDomain, remoteDomain, stanzaErrorReply(addressed, condition));
   }
 
-  #messageToPool({ stanza, from, to }: ReceivedStanza, traffic: PartnerTraffic): void {
-    if (stanza.attr('type') === 'error') return this.#onMessageError(stanza, from, to);
-    const translation = this.#translate(stanza, from, to);
+  #onMessage(received: ReceivedStanza): void {
+    const { stanza, from, to } = received;
+    const entry = this.#index.partnerOf(from.domain);
+    const traffic = this.#services.traffic.of(entry);
+    // Before anything that depends on the recipient, or the answers would tell denied users from unknown ones.
+    if (!traffic.mayPass(entry?.partner.messageRateLimit, this.#services.now())) {
+      this.#refuseMessage(received, refuse('rate-limited', `${entry?.path ?? ''}.messageRateLimit`), traffic);
+      return;
+    }
+    const decision = this.#judge('inbound', to, from, 'message');
+    if (decision.verdict === 'refuse') {
+      this.#refuseMessage(received, decision, traffic);
+      return;
+    }
+    const translation = messageToSip(stanza, from, to, this.#toSip);
     if (translation.ok === 'ignore') return;
     if (!translation.ok) {
       traffic.sipFailures += 1;
       this.#observeFailure('inbound', traffic, from, to, translation.condition);
-      return this.#reply(to.domain, from.domain, stanzaErrorReply(stanza, translation.condition, translation.text));
+      this.#reply(to.domain, from.domain, stanzaErrorReply(stanza, translation.condition, translation.text));
+      return;
     }
     traffic.messagesToSip += 1;
-    if (this.index.config.xmppGatewayConfiguration.enableLoggingAllMessageBodies) {
-      this.#observePassed('inbound', traffic, from, to, translation.message.body);
-    }
+    this.#logBody('inbound', traffic, from, to, translation.message.body);
     this.#underWay += 1;
-    this.#options.sendToPool(translation.message, (outcome) => {
+    this.#services.sendToPool(translation.message, (outcome) => {
       this.#underWay -= 1;
       if (outcome.status < 300) return;
       traffic.sipFailures += 1;
       this.#observeFailure('inbound', traffic, from, to, `${outcome.status} ${outcome.reason} (${outcome.source})`);
-      if (bounceAllowed(stanza))
-        this.#reply(to.domain, from.domain, sipFailureReply(stanza, outcome.status, outcome.reason));
+      this.#reply(to.domain, from.domain, failureReply(stanza, outcome));
     });
   }
 
-  #translate(stanza: XmlElement, from: Jid, to: Jid): SipTranslation {
-    const { maxRequestBytes } = this.#options;
-    const served = this.index;
-    return messageToSip(stanza, from, to, maxRequestBytes === undefined ? { served } : { served, maxRequestBytes });
-  }
-
   /** A partner could not deliver what we sent: the SIP request has been answered long ago, so a notice tells the user. */
-  #onMessageError(stanza: XmlElement, from: Jid, to: Jid): void {
-    if (!this.#sent.take(stanza.attr('id') ?? '')) return;
-    const notice = stanzaErrorNotice(stanza, from, to, this.index);
-    if (notice !== undefined) this.#notify(notice);
-  }
-
-  #notify(notice: SipPageMessage): void {
+  #onMessageError(received: ReceivedStanza): void {
+    const { stanza, from, to } = received;
+    const exchange = this.#sent.take(stanza.attr('id') ?? '', from, to);
+    if (exchange === undefined) return;
+    const { user, contact } = exchange;
+    // It belongs to a message of our user, and may come from wherever that message may go.
+    const decision = this.#judge('outbound', user, contact, 'message');
+    if (decision.verdict === 'refuse') {
+      this.#observeRefusal(received, 'message', decision, this.#trafficOf(from));
+      return;
+    }
+    const notice = stanzaErrorNotice(stanza, contact, user, this.#index);
+    if (notice === undefined) return;
     this.#underWay += 1;
-    this.#options.sendToPool(notice, () => {
+    // What becomes of a notice is nobody's to hear: it would be an error for an error.
+    this.#services.sendToPool(notice, () => {
       this.#underWay -= 1;
     });
   }
 
-  // Presence is not translated: whoever asks learns the same about every user (RFC 6121 sections 3.1.3, 4.3.2).
-  #answerWithoutPool({ stanza, from, to }: ReceivedStanza, kind: StanzaKind): void {
-    const type = stanza.attr('type');
-    if (kind === 'subscribe') {
-      if (type === 'subscribe' || type === 'probe') this.#replyUnsubscribed(from, to);
-      return;
-    }
-    if (kind === 'iq' && (type === 'get' || type === 'set')) {
-      this.#reply(to.domain, from.domain, stanzaErrorReply(stanza, 'service-unavailable'));
-    }
-  }
-
-  #refuseInbound(received: ReceivedStanza, kind: StanzaKind, refused: Refused, traffic: PartnerTraffic): void {
-    const { stanza, from, to, streamId } = received;
-    traffic.countRefusal(refused.reason);
-    this.#options.observe({
-      type: 'stanza-refused',
-      direction: 'inbound',
-      partner: traffic.partner,
-      from: from.bare,
-      to: to.bare,
-      kind,
-      streamId,
-      refused,
-    });
-    // A refused presence or iq looks the same as one for any other user.
-    if (kind !== 'message') return this.#answerWithoutPool(received, kind);
-    if (!bounceAllowed(stanza)) return;
+  #refuseMessage(received: ReceivedStanza, refused: Refused, traffic: PartnerTraffic): void {
+    const { stanza, from, to } = received;
+    this.#observeRefusal(received, 'message', refused, traffic);
     const { condition } = refusalOf(refused.reason).stanzaError;
     const answer =
       condition === 'item-not-found'
@@ -205,22 +135,33 @@ export class Bridge {
 
   /** What the sender would get if the user did not exist, whatever stands in the way before the pool could say so. */
   #answerAsForUnknownUser(stanza: XmlElement, from: Jid, to: Jid): string | undefined {
-    const translation = this.#translate(stanza, from, to);
+    const translation = messageToSip(stanza, from, to, this.#toSip);
     if (translation.ok === 'ignore') return undefined;
     if (!translation.ok) return stanzaErrorReply(stanza, translation.condition, translation.text);
-    const outage = this.#options.poolOutage();
-    if (outage !== undefined) return sipFailureReply(stanza, outage.status, outage.reason);
-    return stanzaErrorReply(stanza, 'item-not-found');
+    const outage = this.#services.poolOutage();
+    return outage === undefined ? stanzaErrorReply(stanza, 'item-not-found') : failureReply(stanza, outage);
   }
 
-  #replyUnsubscribed(from: Jid, to: Jid): void {
-    this.#reply(
-      to.domain,
-      from.domain,
-      `<presence from='${escapeAttribute(to.bare)}' to='${escapeAttribute(from.bare)}' type='unsubscribed'/>`,
-    );
+  /** Presence and iq are not translated: whoever asks learns the same about every user, refused or not. */
+  #onPresenceOrIq(received: ReceivedStanza): void {
+    const { stanza, from, to } = received;
+    const kind = kindOf(stanza);
+    const decision = this.#judge('inbound', to, from, kind);
+    if (decision.verdict === 'refuse') this.#observeRefusal(received, kind, decision, this.#trafficOf(from));
+    const type = stanza.attr('type');
+    // RFC 6121 sections 3.1.3 and 4.3.2: what a server says of a user who does not exist.
+    if (kind === 'subscribe' && (type === 'subscribe' || type === 'probe')) {
+      this.#reply(
+        to.domain,
+        from.domain,
+        `<presence from='${escapeAttribute(to.bare)}' to='${escapeAttribute(from.bare)}' type='unsubscribed'/>`,
+      );
+    } else if (kind === 'iq' && (type === 'get' || type === 'set')) {
+      this.#reply(to.domain, from.domain, stanzaErrorReply(stanza, 'service-unavailable'));
+    }
   }
 
+  /** To a served domain itself: answered here, whoever the partner is, and reaching nobody. */
   #onServerStanza({ stanza, from, to }: ReceivedStanza): void {
     if (stanza.name === 'iq') {
       const answer = answerServerIq(stanza);
@@ -231,74 +172,86 @@ export class Bridge {
   }
 
   #reply(localDomain: string, remoteDomain: string, xml: string): void {
-    this.#options.sendToPartner(localDomain, remoteDomain, xml, (failure) => {
-      if (failure === undefined) return;
-      const traffic = this.#options.traffic.of(this.index.partnerOf(remoteDomain));
-      traffic.xmppFailures += 1;
+    this.#services.sendToPartner(localDomain, remoteDomain, xml, (failure) => {
+      if (failure !== undefined) this.#services.traffic.of(this.#index.partnerOf(remoteDomain)).lostReplies += 1;
     });
   }
 
   // -- from the pool -------------------------------------------------------------------------------------------------
 
   onPoolMessage(message: SipReceivedMessage, answer: SipAnswer): void {
-    const { index } = this;
+    const index = this.#index;
     const addresses = messageAddresses(message, index);
-    if (!addresses.ok) return answer(addresses.status, addresses.reason);
+    if (!addresses.ok) {
+      const { status, reason } = addresses;
+      const { from, requestUri: to } = message;
+      this.#services.observe({ type: 'pool-message-refused', from, to, status, reason });
+      answer(status, reason);
+      return;
+    }
     const { from, to } = addresses;
-    const traffic = this.#options.traffic.of(index.partnerOf(to.domain));
-    const decision = authorizeStanza(
-      {
-        direction: 'outbound',
-        localUser: from.bare,
-        localDomain: from.domain,
-        remoteDomain: to.domain,
-        kind: 'message',
-        contactListed: false,
-      },
-      index,
-    );
-    if (decision.verdict === 'refuse') return this.#refuseOutbound(from, to, decision, traffic, answer);
-    const id = this.#options.newId();
+    const traffic = this.#trafficOf(to);
+    const decision = this.#judge('outbound', from, to, 'message');
+    if (decision.verdict === 'refuse') {
+      this.#observeRefusal({ from, to, streamId: '' }, 'message', decision, traffic, 'outbound');
+      answer(refusalOf(decision.reason).sipStatus);
+      return;
+    }
+    const id = this.#services.newId();
     const maxStanzaBytes = index.config.xmppGatewayConfiguration.maximumStanzaSize;
     const translation = messageToStanza(message, { id, served: index, maxStanzaBytes });
-    if (translation.ok === 'ignore') return answer(200);
-    if (!translation.ok) return answer(translation.status, translation.reason);
-    traffic.messagesToXmpp += 1;
-    if (index.config.xmppGatewayConfiguration.enableLoggingAllMessageBodies) {
-      this.#observePassed('outbound', traffic, from, to, message.body.toString());
+    if (translation.ok === 'ignore') {
+      answer(200);
+      return;
     }
+    if (!translation.ok) {
+      traffic.xmppFailures += 1;
+      this.#observeFailure('outbound', traffic, from, to, `${translation.status} ${translation.reason}`);
+      answer(translation.status, translation.reason);
+      return;
+    }
+    traffic.messagesToXmpp += 1;
+    this.#logBody('outbound', traffic, from, to, message.body);
     this.#underWay += 1;
     // The pool hears 200 when the stanza is on an admitted stream, and not before.
-    this.#options.sendToPartner(from.domain, to.domain, translation.xml, (failure) => {
+    this.#services.sendToPartner(from.domain, to.domain, translation.xml, (failure) => {
       this.#underWay -= 1;
       if (failure === undefined) {
-        this.#sent.add(id);
+        this.#sent.add(id, { user: from, contact: to });
         answer(200);
         return;
       }
       traffic.xmppFailures += 1;
       this.#observeFailure('outbound', traffic, from, to, failure.text);
-      const { status, reason } = sipFailure(failure);
-      answer(status, reason);
+      answer(sipStatusOf(failure), failure.text);
     });
   }
 
-  #refuseOutbound(from: Jid, to: Jid, refused: Refused, traffic: PartnerTraffic, answer: SipAnswer): void {
+  // -- both ----------------------------------------------------------------------------------------------------------
+
+  #judge(direction: 'inbound' | 'outbound', user: Jid, contact: Jid, kind: StanzaKind): Decision {
+    const contactListed = direction === 'inbound' && this.#services.contacts.isListed(user.bare, contact.bare);
+    const { bare: localUser, domain: localDomain } = user;
+    const { domain: remoteDomain } = contact;
+    return authorizeStanza({ direction, localUser, localDomain, remoteDomain, kind, contactListed }, this.#index);
+  }
+
+  #trafficOf(contact: Jid): PartnerTraffic {
+    return this.#services.traffic.of(this.#index.partnerOf(contact.domain));
+  }
+
+  #observeRefusal(
+    { from, to, streamId }: Pick<ReceivedStanza, 'from' | 'to' | 'streamId'>,
+    kind: StanzaKind,
+    refused: Refused,
+    traffic: PartnerTraffic,
+    direction: 'inbound' | 'outbound' = 'inbound',
+  ): void {
     traffic.countRefusal(refused.reason);
-    this.#options.observe({
-      type: 'stanza-refused',
-      direction: 'outbound',
-      partner: traffic.partner,
-      from: from.bare,
-      to: to.bare,
-      kind: 'message',
-      streamId: '',
-      refused,
-    });
-    answer(refusalOf(refused.reason).sipStatus);
+    const { partner } = traffic;
+    const addresses = { from: from.bare, to: to.bare };
+    this.#services.observe({ type: 'stanza-refused', direction, partner, ...addresses, kind, streamId, refused });
   }
-
-  // -- observation ---------------------------------------------------------------------------------------------------
 
   #observeFailure(
     direction: 'inbound' | 'outbound',
@@ -307,31 +260,41 @@ export class Bridge {
     to: Jid,
     cause: string,
   ): void {
-    this.#options.observe({ type: 'message-failed', direction, partner, from: from.bare, to: to.bare, cause });
+    this.#services.observe({ type: 'message-failed', direction, partner, from: from.bare, to: to.bare, cause });
   }
 
-  #observePassed(
+  #logBody(
     direction: 'inbound' | 'outbound',
     { partner }: PartnerTraffic,
     from: Jid,
     to: Jid,
-    body: string,
+    text: string | Buffer,
   ): void {
-    this.#options.observe({ type: 'message-passed', direction, partner, from: from.bare, to: to.bare, body });
+    if (!this.#index.config.xmppGatewayConfiguration.enableLoggingAllMessageBodies) return;
+    const body = text.toString();
+    this.#services.observe({ type: 'message-passed', direction, partner, from: from.bare, to: to.bare, body });
   }
 }
 
+function translationOptions({ index, maxRequestBytes }: BridgePolicy): MessageToSipOptions {
+  return maxRequestBytes === undefined ? { served: index } : { served: index, maxRequestBytes };
+}
+
+/** The answer to a message that the pool did not take. Our own words about the way there are for operators only. */
+function failureReply(stanza: XmlElement, { status, reason, source }: SipOutcome): string {
+  return sipFailureReply(stanza, status, source === 'response' ? reason : '');
+}
+
 function kindOf(stanza: XmlElement): StanzaKind {
-  if (stanza.name === 'message') return 'message';
   if (stanza.name === 'iq') return 'iq';
   const type = stanza.attr('type');
   return type === undefined || type === 'unavailable' || type === 'error' ? 'presence' : 'subscribe';
 }
 
-/** The SIP answer for a stanza that did not reach the partner (RFC 7247 Table 2, RFC 4320 for 408). */
-function sipFailure({ condition, refusal, text }: RouteFailure): { readonly status: number; readonly reason: string } {
-  if (refusal !== undefined) return { status: refusalOf(refusal).sipStatus, reason: text };
+/** The SIP status for a stanza that did not reach the partner (RFC 7247 Table 2). */
+function sipStatusOf({ condition, refusal }: RouteFailure): number {
+  if (refusal !== undefined) return refusalOf(refusal).sipStatus;
   const status = stanzaErrorToSip(condition, { full: false });
   // A 408 to a non-INVITE request says nothing the sender would not find out: RFC 4320 section 4.2 forbids it.
-  return { status: status === 408 ? 480 : status, reason: text };
+  return status === 408 ? 480 : status;
 }

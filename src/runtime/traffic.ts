@@ -2,12 +2,14 @@ import type { PartnerEntry, RefusalReason } from '../policy/index.ts';
 
 /** Counts and the allowance of one configured partner. Plain fields: they change with every message. */
 export class PartnerTraffic {
-  /** Primary domain: the metric label. */
+  /** Primary domain: the metric label. Empty for all that are no partner's. */
   readonly partner: string;
   messagesToSip = 0;
   messagesToXmpp = 0;
   sipFailures = 0;
   xmppFailures = 0;
+  /** Errors and other answers that could not be handed to the partner. */
+  lostReplies = 0;
   readonly refusals = new Map<RefusalReason, number>();
   #allowance: number | undefined;
   #refilledAt = 0;
@@ -20,10 +22,15 @@ export class PartnerTraffic {
     this.refusals.set(reason, (this.refusals.get(reason) ?? 0) + 1);
   }
 
-  /** Takes one message out of the allowance of `rate` per second, which gathers for at most one second. */
+  /**
+   * Takes one message out of an allowance that gathers for at most one second.
+   *
+   * @param rate messages per second, at least 1; undefined for no limit
+   * @param now milliseconds of a clock that does not go back; one that does only stops the gathering
+   */
   mayPass(rate: number | undefined, now: number): boolean {
     if (rate === undefined) return true;
-    const gathered = (this.#allowance ?? rate) + ((now - this.#refilledAt) / 1_000) * rate;
+    const gathered = (this.#allowance ?? rate) + (Math.max(0, now - this.#refilledAt) / 1_000) * rate;
     const allowance = Math.min(rate, gathered);
     this.#refilledAt = now;
     if (allowance < 1) {
@@ -38,7 +45,7 @@ export class PartnerTraffic {
 /** Traffic by partner. Only configured partners have an entry: a stranger cannot make the gateway remember anything. */
 export class TrafficLedger {
   readonly #byPartner = new Map<string, PartnerTraffic>();
-  /** Refusals of domains that are no partner's. */
+  /** Of domains that are no partner's. */
   readonly strangers = new PartnerTraffic('');
 
   of(entry: PartnerEntry | undefined): PartnerTraffic {

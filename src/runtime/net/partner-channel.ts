@@ -1,4 +1,4 @@
-import { connect, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import type { SecureContext, TLSSocket } from 'node:tls';
 import type { FederationIndex, PartnerEntry } from '../../policy/index.ts';
 import type { CertificateVerdict } from '../xmpp/session.ts';
@@ -86,7 +86,7 @@ export async function connectToPartner(
   { partner }: PartnerEntry,
   options: ConnectOptions,
 ): Promise<{ readonly socket: Socket; readonly isDirectTls: boolean }> {
-  const { resolver, allowPrivateAddresses, outboundAddress, timeoutMs, isOwn, signal } = options;
+  const { resolver, allowPrivateAddresses, outboundAddress: localAddress, timeoutMs, isOwn, signal } = options;
   const { proxyFqdn: fqdn, proxyPort: port, proxyDirectTls } = partner;
   const targets = await lookUpXmppService(remoteDomain, resolver, {
     override: fqdn === undefined ? undefined : { fqdn, port, directTls: proxyDirectTls },
@@ -94,17 +94,6 @@ export async function connectToPartner(
     directTls: partner.tlsNegotiation === 'NotSupported' ? 'never' : 'mixed',
     signal,
   });
-  const { socket, target } = await dial({
-    targets,
-    resolver,
-    timeoutMs,
-    signal,
-    isOwn,
-    ...(outboundAddress === undefined
-      ? {}
-      : {
-          open: (host: string, to: number) => connect({ host, port: to, localAddress: outboundAddress, noDelay: true }),
-        }),
-  });
+  const { socket, target } = await dial({ targets, resolver, timeoutMs, signal, isOwn, localAddress });
   return { socket, isDirectTls: target.directTls };
 }

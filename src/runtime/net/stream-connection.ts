@@ -11,6 +11,8 @@ export interface ConnectionHandler extends StreamHandler {
 
 /** Text gathered in one turn of the event loop is written at once when it reaches this many UTF-16 units. */
 const FLUSH_AT = 65_536;
+/** Bytes read before other connections get their turn: without it one busy peer holds the event loop for megabytes. */
+const TURN_BYTES = 65_536;
 /** What the peer may leave unread, in bytes or UTF-16 units, before the connection counts as congested. */
 const CONGESTED_AT = 4 * 1_048_576;
 /** And before the connection is cut: only answers to the peer's own questions can lead so far. */
@@ -34,6 +36,7 @@ export class StreamConnection {
   #limits: ParserLimits;
   #pending = '';
   #isFlushPlanned = false;
+  #readThisTurn = 0;
   #isHandshaking = false;
   #isPaused = false;
   #isEnding = false;
@@ -121,16 +124,13 @@ export class StreamConnection {
   /** Writes `xml`, then ends the connection; a peer that does not take it in time is cut. */
   close(xml: string): void {
     if (this.#isEnding) return;
+    // In a handshake there is no stream to say anything on.
+    if (this.#isHandshaking) return this.destroy('closed during the TLS handshake');
     this.#pending += xml;
     this.#flush();
     this.#isEnding = true;
     this.#parser.stop();
     const socket = this.#socket;
-    if (this.#isGone || this.#isHandshaking) {
-      // In a handshake there is no stream to say anything on.
-      socket.destroy();
-      return;
-    }
     socket.end();
     // Whatever still comes is read to let the close reach us, and dropped.
     socket.resume();
@@ -153,8 +153,18 @@ export class StreamConnection {
       if (this.#isEnding) return;
       this.lastReadAt = this.#now();
       this.#parser.write(chunk);
+      this.#readThisTurn += chunk.length;
+      if (this.#readThisTurn < TURN_BYTES) return;
+      this.#readThisTurn = 0;
+      if (this.#isPaused || this.#isHandshaking || this.#isEnding) return;
+      this.#socket.pause();
+      setImmediate(this.#onNextTurn);
     });
   }
+
+  readonly #onNextTurn = (): void => {
+    if (!this.#isPaused && !this.#isHandshaking && !this.#isEnding) this.#socket.resume();
+  };
 
   #handshake(secure: (socket: Socket) => TLSSocket): void {
     this.#socket.removeAllListeners('data');
@@ -182,7 +192,7 @@ export class StreamConnection {
 
   readonly #onFlush = (): void => {
     this.#isFlushPlanned = false;
-    if (!this.#isHandshaking) this.#flush();
+    this.#flush();
   };
 
   #flush(): void {

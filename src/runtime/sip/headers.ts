@@ -193,10 +193,8 @@ export class SipHeaders {
     const rows = this.#rows;
     const compact = COMPACT_OF.get(name);
     for (let row = from; row < rows.length; row += ROW) {
-      const start = rows[row + 1] as number;
-      const end = rows[row + 2] as number;
-      if (spells(this.source.bytes, start, end, name)) return row;
-      if (compact !== undefined && spells(this.source.bytes, start, end, compact)) return row;
+      const found = this.source.text.slice(rows[row + 1], rows[row + 2]).toLowerCase();
+      if (found === name || found === compact) return row;
     }
     return -1;
   }

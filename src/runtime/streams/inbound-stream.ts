@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
+import { normalizeDomain } from '../../config/index.ts';
 import { StreamConnection } from '../net/stream-connection.ts';
 import type { DialbackAnswer } from '../xmpp/dialback.ts';
 import type { XmlElement } from '../xmpp/element.ts';
@@ -14,6 +15,7 @@ import {
 import type { Proof, StreamEnding } from '../xmpp/session.ts';
 import type { StreamErrorCondition } from '../xmpp/stream-error.ts';
 import type { StreamHeader } from '../xmpp/stream-parser.ts';
+import type { DialbackQuestion } from './dialback-verifier.ts';
 import type { LedgerEntry } from './stream-ledger.ts';
 import {
   channelSecurity,
@@ -25,15 +27,9 @@ import {
 } from './stream-services.ts';
 
 export interface InboundStreamEvents {
-  verifyDialback(
-    question: {
-      readonly localDomain: string;
-      readonly remoteDomain: string;
-      readonly streamId: string;
-      readonly key: string;
-    },
-    answer: (answer: DialbackAnswer) => void,
-  ): void;
+  verifyDialback(question: DialbackQuestion, answer: (answer: DialbackAnswer) => void): void;
+  /** Takes an answer to a ping of ours (XEP-0199); says whether it was one. */
+  takePong(id: string, proof: Proof): boolean;
   onEnded(stream: InboundStream): void;
 }
 
@@ -46,9 +42,11 @@ export class InboundStream {
   readonly #entry: LedgerEntry;
   readonly #openedAt: number;
   readonly #context: InboundContext;
+  readonly #isDirectTls: boolean;
   #tls = 'none';
   #wasAdmitted = false;
-  /** Kept for the last audit line, when the state has no names any more. */
+  #hasEnded = false;
+  /** Of the latest stream header, for audit lines: a closed state has no names any more. */
   #streamId = '';
   #localDomain = '';
   #remoteDomain = '';
@@ -56,32 +54,39 @@ export class InboundStream {
   constructor(socket: Socket, isDirectTls: boolean, services: StreamServices, events: InboundStreamEvents) {
     this.#services = services;
     this.#events = events;
+    this.#isDirectTls = isDirectTls;
     this.#openedAt = services.now();
-    this.#entry = services.ledger.open(socket.remoteAddress ?? '');
-    const { xmppGatewayConfiguration } = services.index.config;
+    const entry = services.ledger.open(socket.remoteAddress ?? '');
+    this.#entry = entry;
     this.#context = {
       get index() {
         return services.index;
       },
-      newStreamId: () => services.newId(),
       get dialbackSecret() {
         return services.dialbackSecret;
       },
-      limits: {
-        maxBytes: xmppGatewayConfiguration.maximumStanzaSize,
-        idleSeconds: xmppGatewayConfiguration.streamInactivityTimeout,
+      get limits() {
+        const { maximumStanzaSize, streamInactivityTimeout } = services.index.config.xmppGatewayConfiguration;
+        return { maxBytes: maximumStanzaSize, idleSeconds: streamInactivityTimeout };
       },
-      limitFor: (remoteDomain) => services.ledger.limitFor(remoteDomain, services.index),
+      newStreamId: () => {
+        this.#streamId = services.newId();
+        return this.#streamId;
+      },
+      limitFor: (remoteDomain) => entry.limitFor(remoteDomain, services.index),
     };
     this.#connection = new StreamConnection(socket, this, UNPROVED_LIMITS, () => services.now());
-    if (isDirectTls) this.#connection.start((raw) => services.secureServer(raw, undefined));
-    else {
-      this.#step({ type: 'opened', security: undefined });
-      this.#connection.start();
-    }
+  }
+
+  start(): void {
+    if (this.#isDirectTls) return this.#connection.start((raw) => this.#services.secureServer(raw, undefined));
+    this.#step({ type: 'opened', security: undefined });
+    this.#connection.start();
   }
 
   onHeader(header: StreamHeader): void {
+    this.#localDomain = normalizeDomain(header.to ?? '') ?? '';
+    this.#remoteDomain = normalizeDomain(header.from ?? '') ?? '';
     this.#step({ type: 'header', header });
   }
 
@@ -111,6 +116,7 @@ export class InboundStream {
 
   reconsider(): void {
     this.#step({ type: 'reconsider' });
+    if (this.#state.at === 'open') this.#widenLimits();
   }
 
   shutdown(): void {
@@ -129,20 +135,23 @@ export class InboundStream {
   tick(now: number): void {
     const { streamEstablishmentTimeout, streamInactivityTimeout, keepAliveInterval } =
       this.#services.index.config.xmppGatewayConfiguration;
-    if (this.#state.at === 'closed') return;
-    if (this.#state.at !== 'open') {
-      if (now - this.#openedAt >= streamEstablishmentTimeout * 1_000)
+    const state = this.#state;
+    if (state.at === 'closed') return;
+    if (state.at !== 'open') {
+      if (now - this.#openedAt >= streamEstablishmentTimeout * 1_000) {
         this.#step({ type: 'timeout', what: 'establishment' });
+      }
       return;
     }
-    if (now - this.#connection.lastReadAt >= streamInactivityTimeout * 1_000) {
+    const { lastReadAt, lastWriteAt } = this.#connection;
+    if (now - lastReadAt >= streamInactivityTimeout * 1_000) {
       this.#step({ type: 'timeout', what: 'inactivity' });
       return;
     }
-    const partner = this.#services.index.partnerOf(this.#state.first.remoteDomain)?.partner;
-    const isDue = now - this.#connection.lastWriteAt >= keepAliveInterval * 1_000;
-    // White space finds out about dead peers; a stanza may not travel this way (RFC 6120 section 4.6.1).
-    if (isDue && partner?.enableKeepAlive === true) this.#connection.send(' ');
+    // White space finds out about dead peers; we may not send a stanza this way (RFC 6120 section 4.6.1).
+    const isSilent = now - Math.max(lastReadAt, lastWriteAt) >= keepAliveInterval * 1_000;
+    const partner = this.#services.index.partnerOf(state.first.remoteDomain)?.partner;
+    if (isSilent && partner?.enableKeepAlive === true) this.#connection.send(' ');
   }
 
   snapshot(): StreamSnapshot {
@@ -162,11 +171,6 @@ export class InboundStream {
     try {
       const [state, effects] = stepInbound(this.#state, event, this.#context);
       this.#state = state;
-      if (state.at === 'negotiating') {
-        this.#streamId = state.streamId;
-        this.#localDomain = state.localDomain;
-        this.#remoteDomain = state.remoteDomain;
-      }
       for (let i = 0; i < effects.length; i++) {
         const effect = effects[i];
         if (effect !== undefined) this.#perform(effect);
@@ -183,6 +187,7 @@ export class InboundStream {
     switch (effect.do) {
       case 'deliver': {
         const { stanza, from, to, proof } = effect;
+        if (stanza.name === 'iq' && to.local === '' && this.#isPong(stanza, proof)) return;
         this.#services.onStanza({ stanza, from, to, proof, streamId: this.#streamId });
         return;
       }
@@ -196,20 +201,17 @@ export class InboundStream {
         this.#connection.restart();
         return;
       case 'admitted':
-        this.#admitted(effect.proof);
+        this.#onAdmitted(effect.proof);
         return;
-      case 'pair-refused':
-        this.#services.observe({
-          type: 'pair-refused',
-          ...this.#identity(),
-          remoteDomain: effect.remoteDomain,
-          ending: effect.ending,
-        });
+      case 'pair-refused': {
+        const { ending, remoteDomain } = effect;
+        this.#services.observe({ type: 'pair-refused', ...this.#identity(), remoteDomain, ending });
         return;
+      }
       case 'verify-dialback': {
-        const { localDomain, remoteDomain } = effect;
+        const { localDomain, remoteDomain, streamId } = effect;
         this.#events.verifyDialback(effect, (answer) =>
-          this.#step({ type: 'dialback-answer', localDomain, remoteDomain, answer }),
+          this.#step({ type: 'dialback-answer', streamId, localDomain, remoteDomain, answer }),
         );
         return;
       }
@@ -222,19 +224,30 @@ export class InboundStream {
     }
   }
 
-  #admitted(proof: Proof): void {
-    const { index } = this.#services;
+  #isPong(stanza: XmlElement, proof: Proof): boolean {
+    const type = stanza.attr('type');
+    if (type !== 'result' && type !== 'error') return false;
+    return this.#events.takePong(stanza.attr('id') ?? '', proof);
+  }
+
+  #onAdmitted(proof: Proof): void {
     this.#wasAdmitted = true;
-    this.#remoteDomain = this.#remoteDomain === '' ? proof.remoteDomain : this.#remoteDomain;
-    this.#entry.admit(index.partnerOf(proof.remoteDomain)?.partner.domain ?? proof.remoteDomain);
-    this.#connection.setLimits(provedLimits(index.config.xmppGatewayConfiguration.maximumStanzaSize));
+    if (this.#remoteDomain === '') this.#remoteDomain = proof.remoteDomain;
+    this.#entry.admit(this.#services.index.partnerOf(proof.remoteDomain)?.partner.domain ?? proof.remoteDomain);
+    this.#widenLimits();
     const { direction, streamId, peerAddress } = this.#identity();
     this.#services.observe({ type: 'stream-admitted', direction, streamId, peerAddress, proof, tls: this.#tls });
   }
 
+  #widenLimits(): void {
+    this.#connection.setLimits(provedLimits(this.#services.index.config.xmppGatewayConfiguration.maximumStanzaSize));
+  }
+
   #end(xml: string, ending: StreamEnding): void {
-    this.#services.observe({ type: 'stream-ended', ...this.#identity(), wasAdmitted: this.#wasAdmitted, ending });
+    if (this.#hasEnded) return;
+    this.#hasEnded = true;
     this.#connection.close(xml);
+    this.#services.observe({ type: 'stream-ended', ...this.#identity(), wasAdmitted: this.#wasAdmitted, ending });
   }
 
   #identity(): {

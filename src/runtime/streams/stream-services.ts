@@ -98,7 +98,7 @@ export const UNPROVED_LIMITS: ParserLimits = {
   maxHeaderBytes: 4_096,
   maxDepth: 8,
   maxAttributes: 16,
-  maxChildren: 64,
+  maxChildren: 128,
   maxNameBytes: 256,
 };
 

@@ -3,7 +3,7 @@ import test from 'node:test';
 import { HEADER, SipHeaders, unfold } from '../../../src/runtime/sip/headers.ts';
 
 function read(lines: string, maxHeaders = 20): ReturnType<typeof SipHeaders.read> {
-  let bytes = Buffer.from(lines);
+  let bytes: Buffer = Buffer.from(lines);
   const isAscii = bytes.length === lines.length;
   const attempt = SipHeaders.read({ bytes, text: bytes.toString('latin1') }, isAscii, 0, maxHeaders);
   if (attempt !== 'folded') return attempt;

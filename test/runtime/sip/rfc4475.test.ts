@@ -28,7 +28,8 @@ const ROWS: readonly [name: string, datagram: Outcome, stream?: Outcome][] = [
   ['esc02', [405]],
   ['lwsdisp', [200]],
   ['longreq', [405]],
-  ['dblreq', [405], [405, 405]],
+  // Its second message is five bytes longer than it says; on a stream they are no third one.
+  ['dblreq', [405], [405, 405, 'closed']],
   ['semiuri', [200]],
   ['transports', [200]],
   ['mpart01', [415]],
