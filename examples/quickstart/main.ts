@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type FederationConfig, readFederation } from '../../src/config/index.ts';
 import { explainStanza, indexFederation, refusalOf } from '../../src/policy/index.ts';
-import { createLogger, Gateway } from '../../src/runtime/index.ts';
+import { createLogger, DEFAULT_SETTINGS, Gateway } from '../../src/runtime/index.ts';
 import type { PartnerEvent, PartnerStandIn } from './partner-stand-in.ts';
 import { PoolStandIn } from './pool-stand-in.ts';
 import { GATEWAY_FQDN, OUR_DOMAIN, POOL_FQDN, partner, prepare, publish, type Surroundings } from './surroundings.ts';
@@ -83,21 +83,17 @@ async function main(): Promise<void> {
   const poolPort = await pool.start();
   const gateway = await Gateway.start({
     settings: {
+      ...DEFAULT_SETTINGS,
       configFile: around.federationFile,
       xmppListen: [{ address: '127.0.0.1', port: xmppPort }],
-      xmppDirectTlsListen: [],
       sipListen: [{ transport: 'tls', address: '127.0.0.1', port: sipPort }],
       sipNextHops: [{ transport: 'tls', fqdn: POOL_FQDN, port: poolPort }],
       sipHost: GATEWAY_FQDN,
-      sipCertificate: undefined,
-      resolvers: [`${around.dns.address.address}:${around.dns.address.port}`],
+      resolvers: [around.dns.address],
       certificatesFolder: around.certificatesFolder,
       caFile: around.caFile,
-      secretsFolder: undefined,
       adminListen: { address: '127.0.0.1', port: 0 },
-      logLevel: values.verbose === true ? 'info' : 'silent',
       allowPrivateAddresses: true,
-      outboundAddress: undefined,
     },
     logger: createLogger(values.verbose === true ? 'info' : 'silent'),
   });
@@ -229,7 +225,10 @@ function explain(config: FederationConfig, from: string, to: string): void {
     contactListed: false,
   } as const;
   const { decision } = explainStanza(facts, indexFederation(config));
-  if (decision.verdict === 'allow') return note('explain', 'allowed: every gate passed');
+  if (decision.verdict === 'allow') {
+    note('explain', 'allowed: every gate passed');
+    return;
+  }
   note('explain', `${decision.reason}: ${refusalOf(decision.reason).sentence}`);
   note('decided by', decision.path);
 }

@@ -2,39 +2,55 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { Gateway, StartError } from '../runtime/gateway.ts';
 import { createLogger } from '../runtime/log.ts';
 import {
+  DEFAULT_SETTINGS,
+  formatListenAddress,
   type HostSettings,
   type ListenAddress,
   LOG_LEVELS,
   type LogLevel,
   type NextHopOverride,
+  parseAddress,
+  parseHost,
   parseListenAddress,
   parseNextHop,
+  parseResolver,
   parseSipListenAddress,
+  parseSwitch,
+  type ResolverAddress,
   SettingError,
   type SipListenAddress,
 } from '../runtime/settings.ts';
 import { findingLine } from './federation-file.ts';
-import { processTerminal } from './terminal.ts';
+import { processTerminal, type Terminal } from './terminal.ts';
 
 const ENVIRONMENT_PREFIX = 'XMPP_FEDERATION_';
 
+/** What commander makes of the flags. What is not given is not there: defaults are those of {@link DEFAULT_SETTINGS}. */
 interface GatewayFlags {
   readonly config: string;
-  readonly xmppListen: readonly ListenAddress[];
+  readonly certificates?: string;
+  readonly ca?: string;
+  readonly secrets?: string;
+  readonly xmppListen?: readonly ListenAddress[];
   readonly xmppDirectTlsListen?: readonly ListenAddress[];
-  readonly sipListen: readonly SipListenAddress[];
+  readonly sipListen?: readonly SipListenAddress[];
   readonly sipNextHop?: readonly NextHopOverride[];
   readonly sipHost?: string;
   readonly sipCertificate?: string;
-  readonly resolver?: readonly string[];
-  readonly certificates: string;
-  readonly ca?: string;
-  readonly secrets?: string;
-  readonly adminListen: ListenAddress | 'off';
-  readonly logLevel: LogLevel;
-  readonly allowPrivateAddresses?: boolean;
+  readonly resolver?: readonly ResolverAddress[];
   readonly outboundAddress?: string;
+  readonly allowPrivateAddresses?: boolean;
+  readonly adminListen?: ListenAddress | 'off';
+  readonly logLevel?: LogLevel;
 }
+
+const DEFAULTS = {
+  certificates: DEFAULT_SETTINGS.certificatesFolder,
+  xmppListen: DEFAULT_SETTINGS.xmppListen.map(formatListenAddress).join(),
+  sipListen: DEFAULT_SETTINGS.sipListen.map((listen) => `${listen.transport}:${formatListenAddress(listen)}`).join(),
+  adminListen: DEFAULT_SETTINGS.adminListen === undefined ? 'off' : formatListenAddress(DEFAULT_SETTINGS.adminListen),
+  logLevel: DEFAULT_SETTINGS.logLevel,
+};
 
 /** `xmpp-federation gateway`: runs until SIGTERM or SIGINT; SIGHUP reloads. */
 export function gatewayCommand(): Command {
@@ -44,16 +60,13 @@ export function gatewayCommand(): Command {
     .addOption(
       option(
         '--certificates <folder>',
-        '<name>.crt and <name>.key of each certificate, <name>.pem of each trust anchor',
-      ).default('certificates'),
+        `<name>.crt and <name>.key of each certificate, <name>.pem of each trust anchor (default: ${DEFAULTS.certificates})`,
+      ),
     )
     .addOption(option('--ca <file>', "PEM bundle of trusted authorities (default: Node's own)"))
     .addOption(option('--secrets <folder>', 'a file for each named secret (default: a secret made up at each start)'))
     .addOption(
-      list('--xmpp-listen <address>', 'port for streams', parseListenAddress).default(
-        [parseListenAddress('5269')],
-        ':5269',
-      ),
+      list('--xmpp-listen <address>', `port for streams (default: ${DEFAULTS.xmppListen})`, parseListenAddress),
     )
     .addOption(
       list(
@@ -65,9 +78,9 @@ export function gatewayCommand(): Command {
     .addOption(
       list(
         '--sip-listen <transport:address>',
-        'port for SIP: tls:5061, udp:192.0.2.1:5060',
+        `port for the pool, at the inside address of this host (default: ${DEFAULTS.sipListen})`,
         parseSipListenAddress,
-      ).default([parseSipListenAddress('tls:5061')], 'tls:5061'),
+      ),
     )
     .addOption(
       list('--sip-next-hop <transport:host:port>', 'use instead of the next hops of the configuration', parseNextHop),
@@ -76,32 +89,40 @@ export function gatewayCommand(): Command {
       option(
         '--sip-host <name>',
         'host name or address of this gateway in SIP headers (default: the listening address)',
-      ),
+      ).argParser((text) => parsed(text, parseHost)),
     )
     .addOption(option('--sip-certificate <name>', 'certificate shown to the pool (default: that of the first domain)'))
     .addOption(
-      list('--resolver <address>', "name server, address or address:port (default: the system's)", (text) => text),
+      list('--resolver <address>', "name server, address or address:port (default: the system's)", parseResolver),
     )
-    .addOption(option('--outbound-address <address>', 'local address of connections to partners'))
-    .addOption(option('--allow-private-addresses', 'let DNS lead to private and loopback addresses'))
     .addOption(
-      option('--admin-listen <address>', 'health, metrics and status over HTTP; off for none')
-        .argParser((text) => (text === 'off' ? 'off' : parsed(text, parseListenAddress)))
-        .default(parseListenAddress('127.0.0.1:9269'), '127.0.0.1:9269'),
+      option(
+        '--outbound-address <address>',
+        'local address of connections to partners (default: the system chooses)',
+      ).argParser((text) => parsed(text, parseAddress)),
     )
-    .addOption(option('--log-level <level>', 'least level logged').choices(LOG_LEVELS).default('info'))
+    .addOption(
+      option('--allow-private-addresses [yes|no]', 'let DNS lead to private and loopback addresses (default: no)')
+        .preset('yes')
+        .argParser((text) => parsed(text, parseSwitch)),
+    )
+    .addOption(
+      option(
+        '--admin-listen <address>',
+        `health, metrics and status over HTTP; off for none (default: ${DEFAULTS.adminListen})`,
+      ).argParser((text) => (text === 'off' ? 'off' : parsed(text, parseListenAddress))),
+    )
+    .addOption(option('--log-level <level>', `least level logged (default: ${DEFAULTS.logLevel})`).choices(LOG_LEVELS))
     .addHelpText(
       'after',
       `
 Every flag can be given as an environment variable: --xmpp-listen is ${ENVIRONMENT_PREFIX}XMPP_LISTEN.
-Flags that name a list may be repeated; in the environment, separate with commas.
+A flag that may be repeated is a list; in the environment, separate with commas. A flag beats its variable.
 
 Signals: SIGHUP reloads configuration, certificates and secrets; SIGTERM and SIGINT drain and stop.
 Exit status: 0 after a stop, 1 when the gateway could not start.`,
     )
-    .action(async (flags: GatewayFlags) => {
-      await run(settingsOf(flags));
-    });
+    .action((flags: GatewayFlags) => runGateway(settingsOf(flags), processTerminal()));
 }
 
 function option(flags: string, description: string): Option {
@@ -109,17 +130,13 @@ function option(flags: string, description: string): Option {
   return made.env(ENVIRONMENT_PREFIX + made.name().replaceAll('-', '_').toUpperCase());
 }
 
+/** A flag that may be repeated, with one value or several between commas. */
 function list<T>(flags: string, description: string, parse: (text: string) => T): Option {
-  return option(flags, `${description}; repeatable`).argParser((text: string, previous: unknown) => {
-    const values = text.split(',').map((part) => parsed(part.trim(), parse));
-    // The default is replaced by the first value given, not added to.
-    const before = seen.get(flags) === true && Array.isArray(previous) ? previous : [];
-    seen.set(flags, true);
-    return [...before, ...values];
-  });
+  return option(flags, `${description}; repeatable`).argParser((text: string, before: readonly T[] | undefined) => [
+    ...(before ?? []),
+    ...text.split(',').map((part) => parsed(part.trim(), parse)),
+  ]);
 }
-
-const seen = new Map<string, boolean>();
 
 function parsed<T>(text: string, parse: (text: string) => T): T {
   try {
@@ -131,40 +148,47 @@ function parsed<T>(text: string, parse: (text: string) => T): T {
 }
 
 function settingsOf(flags: GatewayFlags): HostSettings {
+  const { adminListen = DEFAULT_SETTINGS.adminListen } = flags;
   return {
     configFile: flags.config,
-    xmppListen: flags.xmppListen,
-    xmppDirectTlsListen: flags.xmppDirectTlsListen ?? [],
-    sipListen: flags.sipListen,
-    sipNextHops: flags.sipNextHop ?? [],
-    sipHost: flags.sipHost,
-    sipCertificate: flags.sipCertificate,
-    resolvers: flags.resolver ?? [],
-    certificatesFolder: flags.certificates,
+    certificatesFolder: flags.certificates ?? DEFAULT_SETTINGS.certificatesFolder,
     caFile: flags.ca,
     secretsFolder: flags.secrets,
-    adminListen: flags.adminListen === 'off' ? undefined : flags.adminListen,
-    logLevel: flags.logLevel,
-    allowPrivateAddresses: flags.allowPrivateAddresses ?? false,
+    xmppListen: flags.xmppListen ?? DEFAULT_SETTINGS.xmppListen,
+    xmppDirectTlsListen: flags.xmppDirectTlsListen ?? DEFAULT_SETTINGS.xmppDirectTlsListen,
+    sipListen: flags.sipListen ?? DEFAULT_SETTINGS.sipListen,
+    sipNextHops: flags.sipNextHop ?? DEFAULT_SETTINGS.sipNextHops,
+    sipHost: flags.sipHost,
+    sipCertificate: flags.sipCertificate,
+    resolvers: flags.resolver ?? DEFAULT_SETTINGS.resolvers,
     outboundAddress: flags.outboundAddress,
+    allowPrivateAddresses: flags.allowPrivateAddresses ?? DEFAULT_SETTINGS.allowPrivateAddresses,
+    adminListen: adminListen === 'off' ? undefined : adminListen,
+    logLevel: flags.logLevel ?? DEFAULT_SETTINGS.logLevel,
   };
 }
 
-async function run(settings: HostSettings): Promise<void> {
+/** Starts the gateway and leaves the signals to it. Resolves when it runs, or when it cannot. */
+async function runGateway(settings: HostSettings, terminal: Terminal): Promise<void> {
   const logger = createLogger(settings.logLevel);
-  let gateway: Gateway;
+  process.on('uncaughtExceptionMonitor', (error) => logger.fatal({ event: 'crashed', detail: error.stack }, 'crashed'));
+  let gateway: Gateway | undefined;
+  // From the start: whoever sends it means a reload, not the end.
+  process.on('SIGHUP', () => void gateway?.reload());
   try {
     gateway = await Gateway.start({ settings, logger });
   } catch (error) {
     if (error instanceof StartError) {
-      const terminal = processTerminal();
-      for (const finding of error.findings) process.stderr.write(findingLine(finding, terminal));
+      for (const finding of error.findings) terminal.stderr.write(findingLine(finding, terminal));
     }
-    process.stderr.write(`xmpp-federation gateway: ${error instanceof Error ? error.message : String(error)}\n`);
+    terminal.stderr.write(`xmpp-federation gateway: ${error instanceof Error ? error.message : String(error)}\n`);
     process.exitCode = 1;
     return;
   }
-  process.on('SIGHUP', () => void gateway.reload());
+  stopOnSignal(gateway);
+}
+
+function stopOnSignal(gateway: Gateway): void {
   let isStopping = false;
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.on(signal, () => {

@@ -2,8 +2,13 @@
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 
+interface CommandEntry {
+  readonly summary: string;
+  readonly load: () => Promise<Command>;
+}
+
 /** Each command is loaded when it is asked for, so that none pays for the others. */
-const COMMANDS: Readonly<Record<string, { readonly summary: string; readonly load: () => Promise<Command> }>> = {
+const COMMANDS: Readonly<Record<string, CommandEntry>> = {
   gateway: {
     summary: 'run the gateway on a configuration',
     load: async () => (await import('./gateway.ts')).gatewayCommand(),
@@ -22,27 +27,30 @@ const COMMANDS: Readonly<Record<string, { readonly summary: string; readonly loa
   },
 };
 
+/** Set where the command line is one file, which has no package.json beside it. */
+declare const BUNDLED_VERSION: string | undefined;
+
 function version(): string {
+  if (typeof BUNDLED_VERSION !== 'undefined') return BUNDLED_VERSION;
   // Beside src/ and dist/ alike.
-  const manifest: unknown = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
-  return typeof manifest === 'object' && manifest !== null && 'version' in manifest
-    ? String(manifest.version)
-    : 'unknown';
+  const manifest: { readonly version: string } = JSON.parse(
+    readFileSync(new URL('../../package.json', import.meta.url), 'utf8'),
+  );
+  return manifest.version;
 }
 
 async function main(argv: readonly string[]): Promise<void> {
   const program = new Command('xmpp-federation')
     .description('XMPP federation as code: run, check and explain what a configuration declares.')
+    .version(version(), '-V, --version', 'print the version')
     .helpCommand('help [command]', 'show the help of a command')
-    .showHelpAfterError('(--help shows what there is)')
-    .configureHelp({ sortSubcommands: false });
-  const words = argv.filter((word) => !word.startsWith('-'));
-  const asked = words[0] === 'help' ? words[1] : words[0];
+    .showHelpAfterError('(--help shows what there is)');
+  const [first, second] = argv.filter((word) => !word.startsWith('-'));
+  const asked = first === 'help' ? second : first;
   for (const [name, { summary, load }] of Object.entries(COMMANDS)) {
-    program.addCommand(name === asked ? await load() : new Command(name).description(summary).allowUnknownOption());
+    const command = name === asked ? await load() : new Command(name).description(summary);
+    program.addCommand(command.copyInheritedSettings(program));
   }
-  if (argv.includes('--version') || argv.includes('-V')) program.version(version());
-  else program.option('-V, --version', 'print the version');
   await program.parseAsync([...argv], { from: 'user' });
 }
 

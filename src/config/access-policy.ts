@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { description, flag } from './field.ts';
 import { userSelectors } from './user-selector.ts';
 

@@ -1,5 +1,5 @@
 import { domainToASCII } from 'node:url';
-import { z } from 'zod';
+import * as z from 'zod';
 
 const MAX_INPUT_LENGTH = 1023; // RFC 7622 section 3.2: octets of a domainpart
 const MAX_NAME_LENGTH = 253;

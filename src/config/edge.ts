@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { flag } from './field.ts';
 
 /** Switches that hold for the whole organisation: the part of `Set-CsAccessEdgeConfiguration` that touches XMPP. */

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { externalAccessPolicy, grant, site } from './access-policy.ts';
 import { arrangeFederation } from './arrangement.ts';
 import { type CrossChecked, crossCheck } from './cross-check.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 // Every `error` below is the words that follow "expected" in a finding (see schema-finding.ts).
 

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { flag, nameOf, wholeNumber } from './field.ts';
 
 const SET_GATEWAY = 'Set-CsXmppGatewayConfiguration';

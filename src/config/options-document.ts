@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { federationConfig } from './federation.ts';
 
 /** The part of JSON Schema (draft 2020-12) that {@link federationJsonSchema} makes use of. */

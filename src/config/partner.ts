@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { domainName } from './domain.ts';
 import { description, flag, nameOf, oneOf, wholeNumber } from './field.ts';
 

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { errorAt, type Finding, joinPath, showText, showValue } from './finding.ts';
 import { didYouMean } from './suggestion.ts';
 

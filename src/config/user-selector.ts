@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { normalizeDomain } from './domain.ts';
 
 const MAX_LOCALPART_BYTES = 1023; // RFC 7622 section 3.3

@@ -29,7 +29,8 @@ export interface BridgeServices {
   observe(event: BridgeObservation): void;
 }
 
-type Direction = 'inbound' | 'outbound';
+/** From a partner, or to one. */
+export type Direction = 'inbound' | 'outbound';
 
 /** What operators may want to know of messages: becomes audit lines and metrics. Addresses are bare. */
 export type BridgeObservation =

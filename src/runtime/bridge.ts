@@ -1,5 +1,13 @@
-import { authorizeStanza, type Decision, type FederationIndex, type Refused, refusalOf, refuse, type StanzaKind } from '../policy/index.ts';
-import type { BridgeServices } from './bridge-services.ts';
+import {
+  authorizeStanza,
+  type Decision,
+  type FederationIndex,
+  type Refused,
+  refusalOf,
+  refuse,
+  type StanzaKind,
+} from '../policy/index.ts';
+import type { BridgeServices, Direction } from './bridge-services.ts';
 import { stanzaErrorNotice } from './interwork/delivery-notice.ts';
 import { bounceAllowed, sipFailureReply, stanzaErrorReply, stanzaErrorToSip } from './interwork/errors.ts';
 import { messageAddresses, messageToStanza } from './interwork/sip-to-xmpp.ts';
@@ -62,9 +70,9 @@ export class Bridge {
   onRejected(stanza: XmlElement, condition: StanzaErrorCondition, { localDomain, remoteDomain }: Proof): void {
     if (!bounceAllowed(stanza)) return;
     // In the name of the domain: an address that is none would cost us the stream the answer goes out on.
-    const attributes = ['from', stanza.attr('from') ?? remoteDomain, 'to', localDomain, 'id', stanza.attr('id') ?? ''];
-    const addressed = new XmlElement(stanza.name, stanza.ns, attributes, []);
-    this.#reply(localDomain, remoteDomain, stanzaErrorReply(addressed, condition));
+    const { name, ns, attributes } = stanza;
+    const addressed = attributes.map((value, i) => (attributes[i - 1] === 'to' && i % 2 === 1 ? localDomain : value));
+    this.#reply(localDomain, remoteDomain, stanzaErrorReply(new XmlElement(name, ns, addressed, []), condition));
   }
 
   #onMessage(received: ReceivedStanza): void {
@@ -229,7 +237,7 @@ export class Bridge {
 
   // -- both ----------------------------------------------------------------------------------------------------------
 
-  #judge(direction: 'inbound' | 'outbound', user: Jid, contact: Jid, kind: StanzaKind): Decision {
+  #judge(direction: Direction, user: Jid, contact: Jid, kind: StanzaKind): Decision {
     const contactListed = direction === 'inbound' && this.#services.contacts.isListed(user.bare, contact.bare);
     const { bare: localUser, domain: localDomain } = user;
     const { domain: remoteDomain } = contact;
@@ -245,7 +253,7 @@ export class Bridge {
     kind: StanzaKind,
     refused: Refused,
     traffic: PartnerTraffic,
-    direction: 'inbound' | 'outbound' = 'inbound',
+    direction: Direction = 'inbound',
   ): void {
     traffic.countRefusal(refused.reason);
     const { partner } = traffic;
@@ -253,23 +261,11 @@ export class Bridge {
     this.#services.observe({ type: 'stanza-refused', direction, partner, ...addresses, kind, streamId, refused });
   }
 
-  #observeFailure(
-    direction: 'inbound' | 'outbound',
-    { partner }: PartnerTraffic,
-    from: Jid,
-    to: Jid,
-    cause: string,
-  ): void {
+  #observeFailure(direction: Direction, { partner }: PartnerTraffic, from: Jid, to: Jid, cause: string): void {
     this.#services.observe({ type: 'message-failed', direction, partner, from: from.bare, to: to.bare, cause });
   }
 
-  #logBody(
-    direction: 'inbound' | 'outbound',
-    { partner }: PartnerTraffic,
-    from: Jid,
-    to: Jid,
-    text: string | Buffer,
-  ): void {
+  #logBody(direction: Direction, { partner }: PartnerTraffic, from: Jid, to: Jid, text: string | Buffer): void {
     if (!this.#index.config.xmppGatewayConfiguration.enableLoggingAllMessageBodies) return;
     const body = text.toString();
     this.#services.observe({ type: 'message-passed', direction, partner, from: from.bare, to: to.bare, body });

@@ -1,25 +1,25 @@
-// Long because: the composition root. Everything is wired here, and nowhere else.
+// Over 300 lines: the composition root. Everything is wired here, and nowhere else.
 import { randomBytes } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import { type FederationConfig, type Finding, lintFederation, type SipConfiguration } from '../config/index.ts';
-import { type FederationIndex, indexFederation } from '../policy/index.ts';
+import { type Finding, lintFederation } from '../config/index.ts';
 import { AuditLog } from './audit.ts';
-import { Bridge, type ContactList, NO_CONTACTS } from './bridge.ts';
-import { ConfigurationSource } from './configuration-source.ts';
+import { Bridge, type BridgePolicy } from './bridge.ts';
+import { type ContactList, NO_CONTACTS } from './bridge-services.ts';
 import { InFlightWindow } from './in-flight-window.ts';
+import { type InForce, InForceFiles } from './in-force.ts';
 import { Metrics } from './metrics.ts';
-import { ownEndpoints } from './net/address-guard.ts';
-import { AdminServer } from './net/admin-server.ts';
+import { type Endpoint, ownEndpoints } from './net/address-guard.ts';
+import type { AdminServer } from './net/admin-server.ts';
 import { DnsResolver } from './net/dns-resolver.ts';
-import { parseDnsServer, systemDnsServers } from './net/dns-servers.ts';
+import { systemDnsServers } from './net/dns-servers.ts';
 import { connectToPartner, judgePartner, secureFromPartner, secureToPartner } from './net/partner-channel.ts';
 import { S2sListener } from './net/s2s-listener.ts';
 import { judgeSipPeer, sipTlsOptions } from './net/sip-channel.ts';
-import { TlsFiles, type TlsGeneration, type TlsReferences } from './net/tls-files.ts';
-import type { HostSettings, ListenAddress, SipTransport } from './settings.ts';
+import { PoolGate } from './pool-gate.ts';
+import { formatListenAddress, type HostSettings, type ListenAddress, type SipTransport } from './settings.ts';
 import { SipEndpoint, type SipOutcome } from './sip-endpoint.ts';
+import { effectiveSip, largestRequest, sipHost, sipListeners } from './sip-settings.ts';
 import { StreamLedger } from './streams/stream-ledger.ts';
 import type { StreamServices, StreamSnapshot } from './streams/stream-services.ts';
 import { XmppEndpoint } from './streams/xmpp-endpoint.ts';
@@ -28,10 +28,11 @@ import { TrafficLedger } from './traffic.ts';
 /** A configuration or a host that the gateway cannot run on. */
 export class StartError extends Error {
   override readonly name = 'StartError';
+  /** All of them at once; empty when a port cannot be listened on. */
   readonly findings: readonly Finding[];
 
-  constructor(message: string, findings: readonly Finding[]) {
-    super(message);
+  constructor(message: string, findings: readonly Finding[], cause?: unknown) {
+    super(message, cause === undefined ? {} : { cause });
     this.findings = findings;
   }
 }
@@ -43,26 +44,20 @@ export interface GatewayOptions {
   readonly contacts?: ContactList;
 }
 
-/** What is in force together; a reload replaces it whole. */
-interface InForce {
-  readonly index: FederationIndex;
-  readonly tls: TlsGeneration;
-  readonly dialbackSecret: string;
-  /** Milliseconds since 1970. */
-  readonly loadedAt: number;
-}
-
 const TICK_MS = 1_000;
 /** Seconds that what was accepted has to reach its end when the gateway stops. */
 const DRAIN_TIMEOUT = 10;
-const UDP_REQUEST_LIMIT = 1_300;
+/** Milliseconds for the last words on every stream. */
+const FAREWELL_TIMEOUT = 6_000;
+const MAX_FINDINGS_LOGGED = 20;
+const NO_NEXT_HOP: SipOutcome = { status: 503, reason: 'No Next Hop Is Up', source: 'no-next-hop' };
 
 /** One running gateway. */
 export class Gateway {
   readonly #settings: HostSettings;
   readonly #logger: Logger;
-  readonly #source: ConfigurationSource;
-  readonly #tlsFiles: TlsFiles;
+  readonly #files: InForceFiles;
+  readonly #audit: AuditLog;
   readonly #traffic = new TrafficLedger();
   readonly #resolver: DnsResolver;
   readonly #services: StreamServices;
@@ -72,17 +67,16 @@ export class Gateway {
   readonly #metrics: Metrics;
   readonly #listeners: S2sListener[] = [];
   readonly #startedAt = Date.now();
-  readonly #ownSecret: string;
   #admin: AdminServer | undefined;
   #inForce: InForce;
   #isOwn: (address: string, port: number) => boolean = () => false;
   #timer: NodeJS.Timeout | undefined;
   #reloading: Promise<boolean> | undefined;
-  #refusedConfigurations = 0;
+  #nextReload: Promise<boolean> | undefined;
+  #refusals = 0;
+  #lastRefusal: { readonly at: number; readonly findings: readonly Finding[] } | undefined;
   #isListening = false;
   #stopping: Promise<void> | undefined;
-  readonly #window = new InFlightWindow();
-  #isPaused = false;
   /** Ports as bound, for listeners on port 0. */
   readonly ports: { xmpp: number[]; xmppDirectTls: number[]; admin: number | undefined } = {
     xmpp: [],
@@ -90,43 +84,39 @@ export class Gateway {
     admin: undefined,
   };
 
-  /** Reads the configuration and listens. Throws `StartError` with all findings, or the error of a listener. */
+  /** Reads the configuration and listens. Throws `StartError`; nothing is left open then. */
   static async start(options: GatewayOptions): Promise<Gateway> {
     const { settings } = options;
-    const source = new ConfigurationSource(settings.configFile);
-    const tlsFiles = new TlsFiles({ directory: settings.certificatesFolder, caFile: settings.caFile });
-    const ownSecret = randomBytes(32).toString('hex');
-    const inForce = await load(source, tlsFiles, settings, ownSecret);
-    if ('findings' in inForce) throw new StartError('the configuration cannot be used', inForce.findings);
-    const servers = settings.resolvers.flatMap((text) => parseDnsServer(text) ?? []);
-    const resolver = new DnsResolver({ servers: servers.length > 0 ? servers : await systemDnsServers() });
-    const gateway = new Gateway(options, { source, tlsFiles, ownSecret, inForce, resolver });
-    await gateway.#listen();
+    const files = new InForceFiles(settings);
+    const { value: inForce, errors } = await files.load();
+    if (inForce === undefined) throw new StartError('the configuration cannot be used', errors);
+    const servers = settings.resolvers.length > 0 ? settings.resolvers : await systemDnsServers();
+    const gateway = new Gateway(options, { files, inForce, resolver: new DnsResolver({ servers }) });
+    try {
+      await gateway.#listen();
+    } catch (error) {
+      await gateway.stop();
+      throw error;
+    }
     return gateway;
   }
 
   private constructor(
     { settings, logger, contacts = NO_CONTACTS }: GatewayOptions,
-    parts: {
-      readonly source: ConfigurationSource;
-      readonly tlsFiles: TlsFiles;
-      readonly ownSecret: string;
-      readonly inForce: InForce;
-      readonly resolver: DnsResolver;
-    },
+    parts: { readonly files: InForceFiles; readonly inForce: InForce; readonly resolver: DnsResolver },
   ) {
     this.#settings = settings;
     this.#logger = logger;
-    this.#source = parts.source;
-    this.#tlsFiles = parts.tlsFiles;
-    this.#ownSecret = parts.ownSecret;
+    this.#files = parts.files;
     this.#inForce = parts.inForce;
     this.#resolver = parts.resolver;
+    const { index, dialbackSecret, tls } = parts.inForce;
     const audit = new AuditLog(logger, Date.now);
-    const { index, dialbackSecret } = parts.inForce;
+    this.#audit = audit;
 
-    this.#metrics = new Metrics({
+    const metrics = new Metrics({
       traffic: this.#traffic,
+      partnerOf: (domain) => this.#inForce.index.partnerOf(domain)?.partner.domain ?? '',
       streams: () => this.#xmpp.snapshot(),
       nextHops: () => this.#sip.health(),
       certificates: () => [...this.#inForce.tls.notAfter].map(([name, notAfter]) => ({ name, notAfter })),
@@ -134,15 +124,17 @@ export class Gateway {
         digest: this.#inForce.index.digest,
         environment: this.#inForce.index.config.environment,
         loadedAt: this.#inForce.loadedAt,
-        refused: this.#refusedConfigurations,
+        refused: this.#refusals,
       }),
       underWay: () => this.#bridge.underWay,
     });
+    this.#metrics = metrics;
+
     this.#services = {
       index,
       ledger: new StreamLedger(),
       dialbackSecret,
-      now: Date.now,
+      now: steadyNow,
       newId: () => randomBytes(12).toString('base64url'),
       random: Math.random,
       secureServer: (socket, localDomain) => secureFromPartner(socket, localDomain, this.#inForce),
@@ -160,41 +152,53 @@ export class Gateway {
         }),
       observe: (event) => {
         audit.onStream(event);
-        this.#metrics.onStream(event);
+        metrics.onStream(event);
       },
       onStanza: (received) => this.#bridge.onStanza(received),
       onRejected: (stanza, condition, proof) => this.#bridge.onRejected(stanza, condition, proof),
     };
     this.#xmpp = new XmppEndpoint(this.#services);
 
+    const gate = new PoolGate({
+      window: new InFlightWindow(),
+      send: (message, done) => this.#sip.sendMessage(message, done),
+      pause: () => this.#xmpp.pause(),
+      resume: () => this.#xmpp.resume(),
+      now: () => performance.now(),
+    });
     const messageIdStart = randomBytes(6).toString('base64url');
     let messageIds = 0;
-    const sip = effectiveSip(index.config, settings);
-    this.#bridge = new Bridge(index, {
+    this.#bridge = new Bridge(this.#bridgePolicy(parts.inForce), {
       contacts,
       traffic: this.#traffic,
-      maxRequestBytes: sip.nextHops.some(({ transport }) => transport === 'udp') ? UDP_REQUEST_LIMIT : undefined,
-      now: Date.now,
+      now: steadyNow,
       newId: () => `${messageIdStart}-${(++messageIds).toString(36)}`,
       sendToPartner: (localDomain, remoteDomain, xml, done) => this.#xmpp.send(localDomain, remoteDomain, xml, done),
-      sendToPool: (message, done) => this.#sendToPool(message, done),
-      poolOutage: () => (this.#sip.health().some(({ healthy }) => healthy) ? undefined : NO_NEXT_HOP),
-      observe: (event) => audit.onBridge(event),
+      sendToPool: (message, done) => gate.send(message, done),
+      // One that was not tried yet takes messages: they wait for its connection.
+      poolOutage: () =>
+        this.#sip.health().every(({ healthy, reason }) => !healthy && reason !== '') ? NO_NEXT_HOP : undefined,
+      observe: (event) => {
+        audit.onBridge(event);
+        metrics.onBridge(event);
+      },
     });
+
+    const host = sipHost(settings, index.config.domains[0]?.domain);
     this.#sip = new SipEndpoint({
-      sip,
-      onMessage: (message, _peer, answer) => this.#bridge.onPoolMessage(message, answer),
+      sip: effectiveSip(index.config.sip, settings),
+      onMessage: (message, _peer, answer) => {
+        // Another gateway may take it: that is what 503 tells the pool.
+        if (this.#stopping !== undefined) answer(503, 'Shutting Down');
+        else this.#bridge.onPoolMessage(message, answer);
+      },
       observe: (event) => {
         audit.onSip(event);
-        this.#metrics.onSip(event);
+        metrics.onSip(event);
       },
-      listen: settings.sipListen.map(({ transport, address, port }) => ({
-        transport,
-        address: address ?? '0.0.0.0',
-        port,
-      })),
-      ...(settings.sipHost === undefined ? {} : { host: settings.sipHost }),
-      tls: sipTlsOptions(parts.inForce.tls, sipCertificateName(index.config, settings)),
+      listen: sipListeners(settings),
+      ...(host === undefined ? {} : { host }),
+      tls: sipTlsOptions(tls, this.#sipCertificate(parts.inForce)),
       judgePeer: (socket) => judgeSipPeer(socket, this.#inForce.tls.defaultTrust, Date.now()),
       resolver: this.#resolver,
       drainTimeout: DRAIN_TIMEOUT,
@@ -217,73 +221,66 @@ export class Gateway {
     return this.#sip.port(transport);
   }
 
+  // -- listening -----------------------------------------------------------------------------------------------------
+
   async #listen(): Promise<void> {
-    const { xmppListen, xmppDirectTlsListen, adminListen } = this.#settings;
-    const own: { address: string; port: number }[] = [];
-    const listen = async (
-      addresses: readonly ListenAddress[],
-      isDirectTls: boolean,
-      ports: number[],
-    ): Promise<void> => {
-      for (const address of addresses) {
-        const listener = new S2sListener((socket) => this.#xmpp.accept(socket, isDirectTls));
-        const bound = await listener.listen(address);
-        this.#listeners.push(listener);
-        own.push({ address: bound.address ?? '0.0.0.0', port: bound.port });
-        ports.push(bound.port);
-      }
-    };
-    try {
-      await listen(xmppListen, false, this.ports.xmpp);
-      await listen(xmppDirectTlsListen, true, this.ports.xmppDirectTls);
-      this.#isOwn = ownEndpoints(own);
-      await this.#sip.start();
-      if (adminListen !== undefined) {
-        this.#admin = new AdminServer({
-          metrics: () => this.#metrics.render(),
-          status: () => this.status(),
-          unreadiness: () => this.#unreadiness(),
-        });
-        this.ports.admin = await this.#admin.listen(adminListen);
-      }
-    } catch (error) {
-      await this.stop();
-      throw error;
+    const { xmppListen, xmppDirectTlsListen, sipListen, adminListen } = this.#settings;
+    const own: Endpoint[] = [];
+    for (const address of xmppListen) this.ports.xmpp.push(await this.#listenForStreams(address, false, own));
+    for (const address of xmppDirectTlsListen) {
+      this.ports.xmppDirectTls.push(await this.#listenForStreams(address, true, own));
+    }
+    this.#isOwn = ownEndpoints(own);
+    await this.#sip.start().catch(cannotListen('SIP'));
+    this.#timer = setInterval(() => this.#tick(), TICK_MS);
+    if (adminListen !== undefined) {
+      // Loaded after the ports that count are open: HTTP is a large part of Node.
+      const { AdminServer } = await import('./net/admin-server.ts');
+      this.#admin = new AdminServer({
+        metrics: () => this.#metrics.render(),
+        status: () => this.status(),
+        unreadiness: () => this.#unreadiness(),
+      });
+      const place = `admin ${formatListenAddress(adminListen)}`;
+      this.ports.admin = await this.#admin.listen(adminListen).catch(cannotListen(place));
     }
     this.#isListening = true;
-    this.#timer = setInterval(() => this.#tick(), TICK_MS);
     this.#logInForce('configuration in force');
-    const ports = {
-      ...this.ports,
-      sip: this.#settings.sipListen.map(({ transport }) => `${transport}:${this.sipPort(transport)}`),
-    };
-    this.#logger.info({ event: 'listening', ...ports }, 'listening');
+    const sip = sipListen.map(({ transport }) => `${transport}:${this.sipPort(transport)}`);
+    this.#logger.info({ event: 'listening', ...this.ports, sip }, 'listening');
   }
 
-  #sendToPool(message: Parameters<SipEndpoint['sendMessage']>[0], done: (outcome: SipOutcome) => void): void {
-    const sentAt = this.#window.isSampleDue() ? performance.now() : 0;
-    this.#sip.sendMessage(message, (outcome) => {
-      done(outcome);
-      if (sentAt > 0 && outcome.source === 'response') this.#window.sample(performance.now() - sentAt, performance.now());
-      if (this.#isPaused && this.#bridge.underWay <= this.#window.limit / 2) {
-        this.#isPaused = false;
-        this.#xmpp.resume();
-      }
-    });
-    if (!this.#isPaused && this.#bridge.underWay >= this.#window.limit) {
-      this.#isPaused = true;
-      this.#xmpp.pause();
-    }
+  async #listenForStreams(address: ListenAddress, isDirectTls: boolean, own: Endpoint[]): Promise<number> {
+    const listener = new S2sListener((socket) => this.#xmpp.accept(socket, isDirectTls));
+    const { port } = await listener.listen(address).catch(cannotListen(`XMPP ${formatListenAddress(address)}`));
+    this.#listeners.push(listener);
+    own.push({ address: address.address ?? '0.0.0.0', port });
+    return port;
   }
+
+  #bridgePolicy({ index }: InForce): BridgePolicy {
+    return { index, maxRequestBytes: largestRequest(effectiveSip(index.config.sip, this.#settings)) };
+  }
+
+  #sipCertificate({ index }: InForce): string {
+    return this.#settings.sipCertificate ?? index.config.domains[0]?.certificate ?? '';
+  }
+
+  // -- reload --------------------------------------------------------------------------------------------------------
 
   #tick(): void {
-    this.#xmpp.tick(Date.now());
+    try {
+      this.#xmpp.tick(steadyNow());
+      this.#audit.tick();
+    } catch (error) {
+      // A bug of ours that costs one tick, not the gateway.
+      this.#logger.error({ event: 'tick-failed', detail: detailOf(error) }, 'tick failed');
+    }
     if (this.#reloading === undefined && this.#stopping === undefined) void this.#reloadIfChanged();
   }
 
   async #reloadIfChanged(): Promise<void> {
-    const [isNewConfiguration, isNewTls] = await Promise.all([this.#source.hasChanged(), this.#tlsFiles.hasChanged()]);
-    if (isNewConfiguration || isNewTls) await this.reload();
+    if (await this.#files.hasChanged()) await this.reload();
   }
 
   /**
@@ -291,47 +288,52 @@ export class Gateway {
    * keeps the old ones. Resolves with whether they are in force. Never rejects.
    */
   reload(): Promise<boolean> {
-    this.#reloading ??= this.#reload().finally(() => {
+    // One that has begun may have read the old files: who asks now gets the next one, together with all who ask until then.
+    this.#nextReload ??= (this.#reloading ?? Promise.resolve()).then(async () => {
+      this.#reloading = this.#nextReload;
+      this.#nextReload = undefined;
+      const isInForce = await this.#reload();
       this.#reloading = undefined;
+      return isInForce;
     });
-    return this.#reloading;
+    return this.#nextReload;
   }
 
   async #reload(): Promise<boolean> {
-    const next = await load(this.#source, this.#tlsFiles, this.#settings, this.#ownSecret);
-    if (!('findings' in next)) {
-      try {
-        this.#apply(next);
+    try {
+      const { value, errors } = await this.#files.load(this.#inForce);
+      if (this.#stopping !== undefined) return false;
+      if (value !== undefined) this.#apply(value);
+      if (errors.length === 0) {
+        this.#lastRefusal = undefined;
         this.#logInForce('configuration reloaded');
         return true;
-      } catch (error) {
-        const message = error instanceof Error ? error.message : String(error);
-        return this.#refuse([{ rule: 'not-applicable', severity: 'error', path: '', message }]);
       }
+      this.#refuse(errors);
+    } catch (error) {
+      this.#refuse([{ rule: 'not-applicable', severity: 'error', path: '', message: detailOf(error) }]);
     }
-    return this.#refuse(next.findings);
+    return false;
   }
 
-  #refuse(findings: readonly Finding[]): false {
-    this.#refusedConfigurations += 1;
-    this.#logger.error(
-      { event: 'configuration-refused', digest: this.digest, findings: findings.slice(0, 20), count: findings.length },
-      'configuration refused, the old one stays in force',
-    );
-    return false;
+  #refuse(findings: readonly Finding[]): void {
+    this.#refusals += 1;
+    this.#lastRefusal = { at: Date.now(), findings: findings.slice(0, MAX_FINDINGS_LOGGED) };
+    const fields = { digest: this.digest, findings: this.#lastRefusal.findings, count: findings.length };
+    this.#logger.error({ event: 'configuration-refused', ...fields }, 'configuration refused, the old one stays');
   }
 
   #apply(next: InForce): void {
     const { index, tls, dialbackSecret } = next;
     const isNewTls = tls !== this.#inForce.tls;
-    // The one step that may fail comes first, and changes nothing when it does.
+    // The one step that may fail comes first, and changes nothing when it does. The same certificates keep their connections.
     this.#sip.reconfigure(
-      effectiveSip(index.config, this.#settings),
-      isNewTls ? sipTlsOptions(tls, sipCertificateName(index.config, this.#settings)) : undefined,
+      effectiveSip(index.config.sip, this.#settings),
+      isNewTls ? sipTlsOptions(tls, this.#sipCertificate(next)) : undefined,
     );
     this.#inForce = next;
     this.#services.dialbackSecret = dialbackSecret;
-    this.#bridge.index = index;
+    this.#bridge.apply(this.#bridgePolicy(next));
     this.#xmpp.apply(index);
     this.#traffic.retain((domain) => index.partnerOf(domain) !== undefined);
   }
@@ -341,24 +343,32 @@ export class Gateway {
     const { environment, domains, xmppAllowedPartners } = index.config;
     const fields = { environment, domains: domains.map(({ domain }) => domain), partners: xmppAllowedPartners.length };
     this.#logger.info({ event: 'configuration-in-force', digest: index.digest, ...fields }, message);
-    for (const { rule, path, message: text } of [...lintFederation(index.config), ...tls.findings]) {
+    const warnings = [...lintFederation(index.config), ...tls.findings];
+    for (const { rule, path, message: text } of warnings.slice(0, MAX_FINDINGS_LOGGED)) {
       this.#logger.warn({ event: 'configuration-warning', rule, path }, text);
     }
+    const count = warnings.length - MAX_FINDINGS_LOGGED;
+    if (count > 0) this.#logger.warn({ event: 'configuration-warning', count }, 'more warnings: see the check command');
   }
+
+  // -- for operators -------------------------------------------------------------------------------------------------
 
   /** What the admin listener shows. */
   status(): object {
     const { index, tls, loadedAt } = this.#inForce;
+    const refusal = this.#lastRefusal;
     return {
       digest: index.digest,
       environment: index.config.environment,
-      configurationLoadedAt: new Date(loadedAt).toISOString(),
-      configurationsRefused: this.#refusedConfigurations,
-      startedAt: new Date(this.#startedAt).toISOString(),
+      configurationLoadedAt: isoTime(loadedAt),
+      configurationsRefused: this.#refusals,
+      /** Why what is in the files is not in force; null when it is. */
+      configurationRefused: refusal === undefined ? null : { at: isoTime(refusal.at), findings: refusal.findings },
+      startedAt: isoTime(this.#startedAt),
       ready: this.#unreadiness() === undefined,
       messagesUnderWay: this.#bridge.underWay,
       nextHops: this.#sip.health().map(({ nextHop, healthy, reason }) => ({ nextHop, healthy, reason })),
-      certificates: [...tls.notAfter].map(([name, notAfter]) => ({ name, notAfter: new Date(notAfter).toISOString() })),
+      certificates: [...tls.notAfter].map(([name, notAfter]) => ({ name, notAfter: isoTime(notAfter) })),
       streams: this.#xmpp.snapshot(),
     };
   }
@@ -368,6 +378,8 @@ export class Gateway {
     return this.#isListening ? undefined : 'starting';
   }
 
+  // -- the end -------------------------------------------------------------------------------------------------------
+
   /** Takes nothing new, brings what was accepted to its end, closes the streams. */
   stop(): Promise<void> {
     this.#stopping ??= this.#stop();
@@ -375,76 +387,39 @@ export class Gateway {
   }
 
   async #stop(): Promise<void> {
-    this.#logger.info({ event: 'stopping' }, 'stopping');
+    if (this.#isListening) this.#logger.info({ event: 'stopping' }, 'stopping');
     for (const listener of this.#listeners) listener.close();
     this.#xmpp.shutdownInbound();
     // Answers of the pool that are still due become errors to partners: the streams to them go last.
     await this.#sip.stop();
     this.#xmpp.shutdownOutbound();
+    for (let waited = 0; this.#services.ledger.total > 0 && waited < FAREWELL_TIMEOUT; waited += 20) await delay(20);
     clearInterval(this.#timer);
     await this.#admin?.close();
     this.#resolver.close();
-    this.#logger.info({ event: 'stopped' }, 'stopped');
+    this.#audit.tick();
+    if (this.#isListening) this.#logger.info({ event: 'stopped' }, 'stopped');
   }
 }
 
-const NO_NEXT_HOP: SipOutcome = { status: 503, reason: 'No Next Hop Is Up', source: 'no-next-hop' };
+const STARTED_AT = performance.timeOrigin;
 
-async function load(
-  source: ConfigurationSource,
-  tlsFiles: TlsFiles,
-  settings: HostSettings,
-  ownSecret: string,
-): Promise<InForce | { readonly findings: readonly Finding[] }> {
-  const read = await source.read();
-  if (!read.ok) return { findings: read.errors };
-  const config = read.value;
-  const now = Date.now();
-  const tls = await tlsFiles.load(tlsReferences(config, settings), now);
-  if (!tls.ok) return { findings: tls.errors };
-  const dialbackSecret = await readSecret(settings, config.xmppGatewayConfiguration.dialbackPassphrase, ownSecret);
-  if (typeof dialbackSecret !== 'string') return { findings: [dialbackSecret] };
-  return { index: indexFederation(config), tls: tls.value, dialbackSecret, loadedAt: now };
+/** Milliseconds since 1970 by a clock that nobody sets: time-outs do not all end at once because it was wrong before. */
+function steadyNow(): number {
+  return STARTED_AT + performance.now();
 }
 
-function tlsReferences(config: FederationConfig, settings: HostSettings): TlsReferences {
-  const { sipCertificate } = settings;
-  const anchors = config.xmppAllowedPartners.flatMap(({ trustAnchors }) =>
-    trustAnchors.flatMap((anchor) => ('certificate' in anchor ? [anchor.certificate] : [])),
-  );
-  return { domains: config.domains, certificates: sipCertificate === undefined ? [] : [sipCertificate], anchors };
+function cannotListen(place: string): (cause: unknown) => never {
+  return (cause) => {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new StartError(`cannot listen for ${place}: ${reason}`, [], cause);
+  };
 }
 
-function sipCertificateName(config: FederationConfig, settings: HostSettings): string {
-  return settings.sipCertificate ?? config.domains[0]?.certificate ?? '';
+function detailOf(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }
 
-/** A secret by name. Without a folder for secrets the gateway is alone, and one made up by this process will do. */
-async function readSecret({ secretsFolder }: HostSettings, name: string, own: string): Promise<string | Finding> {
-  if (secretsFolder === undefined) return own;
-  const path = 'xmppGatewayConfiguration.dialbackPassphrase';
-  try {
-    const secret = (await readFile(join(secretsFolder, name), 'utf8')).trim();
-    if (secret.length >= 16) return secret;
-    return {
-      rule: 'weak-secret',
-      severity: 'error',
-      path,
-      message: `expected at least 16 characters in the secret ${name}`,
-    };
-  } catch (error) {
-    const cause = error instanceof Error && 'code' in error ? String(error.code) : 'an error';
-    return {
-      rule: 'unreadable-secret',
-      severity: 'error',
-      path,
-      message: `expected a readable secret ${name}, got ${cause}`,
-    };
-  }
-}
-
-function effectiveSip(config: FederationConfig, { sipNextHops }: HostSettings): SipConfiguration {
-  if (sipNextHops.length === 0) return config.sip;
-  const nextHops = sipNextHops.map((hop, i) => ({ ...hop, priority: 10 * (i + 1), weight: 10, useSrv: false }));
-  return { ...config.sip, nextHops };
+function isoTime(time: number): string {
+  return new Date(time).toISOString();
 }

@@ -1,7 +1,5 @@
-// Over 300 lines: requests, their transactions and the choice of the next hop share one set of tables, and every step
-// of the message path is here in the order it happens.
+// Over 300 lines: the way of a request, from the call to its outcome, with every turn it can take.
 
-import { orderSrv } from './net/srv-order.ts';
 import { CallSequence } from './sip/call-sequence.ts';
 import {
   type ClientEvent,
@@ -11,13 +9,13 @@ import {
   stepClient,
   TIMEOUT,
 } from './sip/client-transaction.ts';
-import type { SipFlow, SipTarget, SipTransport } from './sip/flow.ts';
-import { formatPageMessage, formatRequest, type RequestLines } from './sip/format.ts';
-import { type HopEvent, type HopHealth, retryAfterSeconds, stepHealth } from './sip/hop-health.ts';
+import type { SipFlow, SipTarget } from './sip/flow.ts';
+import { formatPageMessage, formatRequest } from './sip/format.ts';
+import { retryAfterSeconds } from './sip/hop-health.ts';
 import type { SipResponse } from './sip/message.ts';
 import type { SipPageMessage } from './sip/page-message.ts';
 import { TimerWheel, WheelTimer } from './sip/timer-wheel.ts';
-import type { SipObserver } from './sip-event.ts';
+import { type Hop, type NextHopHealth, type NextHopOptions, NextHops } from './sip-next-hops.ts';
 
 /** How a request ended. `status` is always usable for an error mapping, whatever the source. */
 export interface SipOutcome {
@@ -34,25 +32,11 @@ export interface SipOutcome {
 
 export type OutcomeCallback = (outcome: SipOutcome) => void;
 
-export interface NextHopHealth {
-  /** `tls:pool.example.com:5061` */
-  readonly nextHop: string;
-  readonly healthy: boolean;
-  /** Milliseconds of the endpoint's clock; 0 before the first attempt. */
-  readonly sinceMs: number;
-  /** Why it is down; '' otherwise. */
-  readonly reason: string;
-}
-
-export interface SipClientOptions {
-  readonly transport: SipTransport;
-  readonly observe: SipObserver;
-  readonly random: () => number;
+export interface SipClientOptions extends NextHopOptions {
   /** Unpredictable and unique to this process: part of every branch, tag and Call-ID. Token characters only. */
   readonly token: string;
   readonly maxPending: number;
   readonly maxDatagramBytes: number;
-  readonly healthIntervalMs: number;
   readonly nowMs: number;
   /** Whole seconds of a clock that survives a restart, where CSeq numbers start. */
   readonly cseqSeconds: number;
@@ -69,27 +53,7 @@ const OUTCOMES = {
 
 const TICK_MS = 100;
 const REMEMBERED_CALLS = 10_000;
-const MAX_TARGETS = 30;
 const PROBE_TIMEOUT_MS = 10_000;
-
-class Hop {
-  readonly target: SipTarget;
-  readonly label: string;
-  health: HopHealth = { state: 'untried' };
-  flow: SipFlow | undefined;
-  flowSinceMs = 0;
-  lines: RequestLines = { viaStart: '', viaEnd: '' };
-  /** When any response last came from it. */
-  answeredMs = -1;
-  nextProbeMs: number;
-  isProbing = false;
-
-  constructor(target: SipTarget, nowMs: number) {
-    this.target = target;
-    this.label = hopLabel(target);
-    this.nextProbeMs = nowMs;
-  }
-}
 
 class ClientTransaction {
   readonly method: 'MESSAGE' | 'OPTIONS';
@@ -136,9 +100,7 @@ export class SipClient {
   // Keyed by the number that ends the branch: the rest of the branch is the same for all.
   readonly #pending = new Map<number, ClientTransaction>();
   readonly #calls = new CallSequence(REMEMBERED_CALLS);
-  #hops: readonly Hop[] = [];
-  #current: Hop | undefined;
-  #draining: { readonly flow: SipFlow; readonly closeAtMs: number }[] = [];
+  readonly #nextHops: NextHops;
   #active = 0;
   #lastId = 0;
   #nowMs: number;
@@ -147,6 +109,7 @@ export class SipClient {
 
   constructor(options: SipClientOptions) {
     this.#options = options;
+    this.#nextHops = new NextHops(options);
     this.#branchStart = `z9hG4bK${options.token}.`;
     this.#nowMs = options.nowMs;
     this.#cseqSeconds = options.cseqSeconds;
@@ -158,24 +121,14 @@ export class SipClient {
     return this.#active;
   }
 
-  /** Replaces the next hops. Those that stay keep their connection and health; requests under way are not disturbed. */
+  /** Replaces the next hops; requests under way are not disturbed. */
   setTargets(targets: readonly SipTarget[]): void {
-    const known = new Map(this.#hops.map((hop) => [hopKey(hop.target), hop]));
-    const { random } = this.#options;
-    // The order stays until the targets change, so that a conversation keeps its server while that is up.
-    const ordered = orderSrv(targets.slice(0, MAX_TARGETS), (max) => Math.floor(random() * (max + 1)));
-    this.#hops = ordered.map((target) => {
-      const hop = known.get(hopKey(target));
-      known.delete(hopKey(target));
-      return hop ?? new Hop(target, this.#nowMs);
-    });
-    for (const hop of known.values()) this.#drain(hop);
-    this.#choose();
+    this.#nextHops.set(targets, this.#nowMs);
   }
 
   /** Lets every connection go once its requests are answered: the next request opens a new one. */
   renewConnections(): void {
-    for (const hop of this.#hops) this.#drain(hop);
+    this.#nextHops.drainAll(this.#nowMs);
   }
 
   /**
@@ -192,7 +145,7 @@ export class SipClient {
       this.#settle(done, OUTCOMES.overload);
       return;
     }
-    const hop = this.#current;
+    const hop = this.#nextHops.current;
     if (hop === undefined) {
       this.#settle(done, OUTCOMES['no-next-hop']);
       return;
@@ -223,17 +176,11 @@ export class SipClient {
   }
 
   onOpen(flow: SipFlow): void {
-    for (const hop of this.#hops) if (hop.flow === flow) hop.flowSinceMs = this.#nowMs;
+    this.#nextHops.onOpen(flow, this.#nowMs);
   }
 
   onClosed(flow: SipFlow, wasOpen: boolean, reason: string): void {
-    for (const hop of this.#hops) {
-      if (hop.flow !== flow) continue;
-      hop.flow = undefined;
-      // A connection that was closed without one answer is no better than one that could not be opened.
-      if (!wasOpen || hop.answeredMs < hop.flowSinceMs) this.#onHealth(hop, { event: 'failed', reason });
-      else hop.nextProbeMs = Math.min(hop.nextProbeMs, this.#nowMs);
-    }
+    this.#nextHops.onClosed(flow, wasOpen, reason, this.#nowMs);
     const lost: ClientTransaction[] = [];
     for (const transaction of this.#pending.values()) if (transaction.flow === flow) lost.push(transaction);
     for (const transaction of lost) this.#lose(transaction, !wasOpen);
@@ -246,32 +193,28 @@ export class SipClient {
       const event = timer === timer.owner.resendTimer ? 'resend' : timer.name === 'linger' ? 'linger' : 'timeout';
       this.#step(timer.owner, event, undefined);
     });
-    if (!this.#isStopping) for (const hop of this.#hops) if (nowMs >= hop.nextProbeMs) this.#probe(hop);
-    if (this.#draining.length > 0) {
-      for (const { flow, closeAtMs } of this.#draining) if (nowMs >= closeAtMs) flow.close('replaced');
-      this.#draining = this.#draining.filter(({ closeAtMs }) => nowMs < closeAtMs);
-    }
+    if (!this.#isStopping) for (const hop of this.#nextHops.due(nowMs)) this.#probe(hop);
   }
 
   /** From now on every new request is refused; those under way go on. */
   beginStop(): void {
     this.#isStopping = true;
+    this.#abandon((transaction) => transaction.message === undefined);
   }
 
   /** Ends what is still under way. */
   abandon(): void {
-    for (const transaction of [...this.#pending.values()]) {
-      if (this.#forget(transaction)) this.#end(transaction, OUTCOMES.stopped);
-    }
+    this.#abandon(() => true);
   }
 
   health(): readonly NextHopHealth[] {
-    return this.#hops.map(({ label, health }) => ({
-      nextHop: label,
-      healthy: health.state === 'up',
-      sinceMs: health.state === 'untried' ? 0 : health.sinceMs,
-      reason: health.state === 'down' ? health.reason : '',
-    }));
+    return this.#nextHops.health();
+  }
+
+  #abandon(isMeant: (transaction: ClientTransaction) => boolean): void {
+    for (const transaction of [...this.#pending.values()].filter(isMeant)) {
+      if (this.#forget(transaction)) this.#end(transaction, OUTCOMES.stopped);
+    }
   }
 
   #find(response: SipResponse): ClientTransaction | undefined {
@@ -291,7 +234,7 @@ export class SipClient {
   }
 
   #attempt(transaction: ClientTransaction): void {
-    const flow = this.#flowTo(transaction.hop);
+    const flow = this.#nextHops.flowTo(transaction.hop, this.#nowMs);
     const id = ++this.#lastId;
     transaction.id = id;
     transaction.flow = flow;
@@ -326,20 +269,6 @@ export class SipClient {
         ['CSeq', `${cseq} OPTIONS`],
       ],
     });
-  }
-
-  #flowTo(hop: Hop): SipFlow {
-    const { flow, target } = hop;
-    if (flow !== undefined && flow.state !== 'closed') return flow;
-    const { transport } = this.#options;
-    const opened = transport.connect(target);
-    hop.flow = opened;
-    hop.flowSinceMs = this.#nowMs;
-    hop.lines = {
-      viaStart: `SIP/2.0/${target.transport.toUpperCase()} ${transport.sentBy(target.transport)};branch=`,
-      viaEnd: target.transport === 'tls' ? ';alias' : ';rport',
-    };
-    return opened;
   }
 
   #step(transaction: ClientTransaction, event: ClientEvent, response: SipResponse | undefined): void {
@@ -393,10 +322,10 @@ export class SipClient {
       const after = retryAfterSeconds(response.headers.first('retry-after'));
       // Without a time, 503 may be about this one message: it moves on, the next hop stays.
       if (message === undefined || after !== undefined) {
-        this.#onHealth(hop, { event: 'unavailable', retryAfterSeconds: after });
+        this.#nextHops.report(hop, { event: 'unavailable', retryAfterSeconds: after }, this.#nowMs);
       }
       if (this.#tryNext(transaction)) return;
-    } else if (hop.health.state !== 'up') this.#onHealth(hop, { event: 'answered' });
+    } else if (hop.health.state !== 'up') this.#nextHops.report(hop, { event: 'answered' }, this.#nowMs);
     this.#end(transaction, { status, reason, source: 'response' });
   }
 
@@ -407,9 +336,9 @@ export class SipClient {
       // One user who never answers must not take the pool down with him: only a hop that was silent altogether is down.
       const sentMs = timer.deadline - (isProbe ? PROBE_TIMEOUT_MS : TIMEOUT);
       if (hop.answeredMs < sentMs) {
-        this.#onHealth(hop, { event: 'failed', reason: 'no answer' });
+        this.#nextHops.report(hop, { event: 'failed', reason: 'no answer' }, this.#nowMs);
         if (!isProbe) hop.nextProbeMs = this.#nowMs;
-        else if (hop.flow === flow) this.#drain(hop);
+        else if (hop.flow === flow) this.#nextHops.drain(hop, this.#nowMs);
       }
     }
     this.#end(transaction, OUTCOMES[failure]);
@@ -436,46 +365,20 @@ export class SipClient {
   #tryNext({ message, hop, tried = [], callId, cseq, done }: ClientTransaction): boolean {
     if (message === undefined || this.#isStopping) return false;
     const had = [...tried, hop];
-    const next = this.#hops.find((other) => other.health.state !== 'down' && !had.includes(other));
+    const next = this.#nextHops.after(had);
     if (next === undefined) return false;
     this.#attempt(new ClientTransaction(next, message, callId, cseq, done, had));
     return true;
   }
 
   #probe(hop: Hop): void {
-    const { random, healthIntervalMs, token } = this.#options;
-    hop.nextProbeMs = this.#nowMs + healthIntervalMs * (0.9 + random() / 5);
-    if (hop.isProbing) return;
     hop.isProbing = true;
-    const probe = new ClientTransaction(hop, undefined, `${token}.${this.#lastId + 1}`, 1, () => {
+    const callId = `${this.#options.token}.${this.#lastId + 1}`;
+    const probe = new ClientTransaction(hop, undefined, callId, 1, () => {
       hop.isProbing = false;
     });
     this.#active++;
     this.#attempt(probe);
-  }
-
-  #onHealth(hop: Hop, event: HopEvent): void {
-    const before = hop.health;
-    hop.health = stepHealth(before, event, this.#nowMs, this.#options.random());
-    if (hop.health.state === 'down') hop.nextProbeMs = hop.health.retryAtMs;
-    if (hop.health.state === before.state) return;
-    if (hop.health.state === 'up') this.#options.observe({ event: 'next-hop-up', nextHop: hop.label });
-    if (hop.health.state === 'down') {
-      this.#options.observe({ event: 'next-hop-down', nextHop: hop.label, reason: hop.health.reason });
-    }
-    this.#choose();
-  }
-
-  #choose(): void {
-    this.#current = this.#hops.find(({ health }) => health.state !== 'down');
-  }
-
-  /** Gives up a connection after the longest time a request on it may still be answered. */
-  #drain(hop: Hop): void {
-    const { flow } = hop;
-    if (flow === undefined) return;
-    hop.flow = undefined;
-    this.#draining.push({ flow, closeAtMs: this.#nowMs + TIMEOUT });
   }
 
   #end(transaction: ClientTransaction, outcome: SipOutcome): void {
@@ -490,12 +393,4 @@ export class SipClient {
       this.#options.observe({ event: 'handler-failed', error });
     }
   }
-}
-
-function hopKey(target: SipTarget): string {
-  return `${target.transport} ${target.fqdn} ${target.host} ${target.port}`;
-}
-
-function hopLabel({ transport, fqdn, host, port }: SipTarget): string {
-  return host === fqdn ? `${transport}:${fqdn}:${port}` : `${transport}:${fqdn} (${host}:${port})`;
 }

@@ -12,8 +12,9 @@ import {
 import type { SipFlow, SipTarget, SipTransport, SipTransportHandler, SipTransportName } from './sip/flow.ts';
 import type { ParsedSip } from './sip/message.ts';
 import type { SipPageMessage } from './sip/page-message.ts';
-import { type NextHopHealth, type OutcomeCallback, SipClient, type SipOutcome } from './sip-client.ts';
+import { type OutcomeCallback, SipClient, type SipOutcome } from './sip-client.ts';
 import type { SipObserver } from './sip-event.ts';
+import type { NextHopHealth } from './sip-next-hops.ts';
 import { type SipAnswer, type SipMessageHandler, SipServer } from './sip-server.ts';
 
 export type { PeerJudge, PeerProof } from './net/sip-trust.ts';

@@ -1,8 +1,8 @@
 import type { SipFlow } from './sip/flow.ts';
 import { formatHeaders, formatResponse } from './sip/format.ts';
-import { HEADER } from './sip/headers.ts';
-import { isCookie, type SipFailure, type SipRequest } from './sip/message.ts';
-import type { SipReceivedMessage } from './sip/page-message.ts';
+import type { SipFailure, SipRequest } from './sip/message.ts';
+import { receivedMessage, type SipReceivedMessage } from './sip/page-message.ts';
+import { refusalOf, transactionKey } from './sip/request-checks.ts';
 import { newServerState, type ServerEvent, type ServerState, stepServer } from './sip/server-transaction.ts';
 import { TimerWheel, WheelTimer } from './sip/timer-wheel.ts';
 import { parseVia, type Via } from './sip/via.ts';
@@ -98,7 +98,8 @@ export class SipServer {
     const { method } = request;
     // RFC 3261 section 17.2.3: over UDP the same request may come again, and an ACK names the INVITE it is about.
     const isDatagram = flow.transport === 'udp';
-    const key = isDatagram || method === 'INVITE' || method === 'ACK' || method === 'CANCEL' ? keyOf(request) : '';
+    const key =
+      isDatagram || method === 'INVITE' || method === 'ACK' || method === 'CANCEL' ? transactionKey(request) : '';
     const known = key === '' ? undefined : this.#transactions.get(`${method === 'ACK' ? 'INVITE' : method} ${key}`);
     if (known !== undefined) {
       this.#step(known, method === 'ACK' ? 'ack' : 'request');
@@ -160,9 +161,9 @@ export class SipServer {
 
   #onMessage(transaction: ServerTransaction): void {
     const { flow, request } = transaction;
-    const refusal = this.#refusalOf(request);
+    const refusal = refusalOf(request, this.#options.token);
     if (refusal !== undefined) {
-      this.#refuse(transaction, refusal.status, refusal.extra, refusal.reason);
+      this.#refuse(transaction, refusal.status, refusal.extra);
       return;
     }
     if (request.via.alias) flow.mayReuse = true;
@@ -192,9 +193,9 @@ export class SipServer {
     const { flow, request } = transaction;
     const { method } = request;
     if (method === 'OPTIONS') {
-      const refusal = this.#refusalOf(request);
+      const refusal = refusalOf(request, this.#options.token);
       if (refusal !== undefined) {
-        this.#refuse(transaction, refusal.status, refusal.extra, refusal.reason);
+        this.#refuse(transaction, refusal.status, refusal.extra);
         return;
       }
       if (request.via.alias) flow.mayReuse = true;
@@ -218,41 +219,10 @@ export class SipServer {
     this.#refuse(transaction, 405, ALLOW);
   }
 
-  /** Checks of RFC 3261 section 8.2.2 and 8.2.3, in that order; undefined when the request may be worked on. */
-  #refusalOf(
-    request: SipRequest,
-  ): { readonly status: number; readonly extra: string; readonly reason?: string } | undefined {
-    const { headers, uriKind, from, to } = request;
-    // A sips: address promises TLS on every hop, which an XMPP stream cannot keep (RFC 7247 section 8).
-    if (uriKind !== 'sip' || isSips(to.uri) || isSips(from.uri)) {
-      return { status: 416, extra: '' };
-    }
-    if (this.#isOurs(request)) return { status: 482, extra: '' };
-    if (headers.has(HEADER.require)) {
-      const unsupported = headers.all('require').join(', ');
-      if (unsupported !== '') return { status: 420, extra: formatHeaders([['Unsupported', unsupported]]) };
-    }
-    if (to.tag !== undefined) return { status: 481, extra: '' };
-    const encoding = headers.first('content-encoding');
-    if (encoding !== undefined && encoding.toLowerCase() !== 'identity') {
-      return { status: 415, extra: 'Accept-Encoding: identity\r\n' };
-    }
-    return undefined;
-  }
-
-  /** Whether a request of this process came back to it: its Via names one of our branches. */
-  #isOurs(request: SipRequest): boolean {
-    const { headers } = request;
-    for (let row = headers.row(HEADER.via); row >= 0; row = headers.row(HEADER.via, row)) {
-      if (headers.value(row).includes(this.#options.token)) return true;
-    }
-    return false;
-  }
-
-  #refuse(transaction: ServerTransaction, status: number, extra: string, reason?: string): void {
+  #refuse(transaction: ServerTransaction, status: number, extra: string): void {
     const { flow, request } = transaction;
     this.#options.observe({ event: 'request-refused', peer: flow.peer, method: request.method, status });
-    this.#answer(transaction, status, reason, extra);
+    this.#answer(transaction, status, undefined, extra);
   }
 
   #answer(transaction: ServerTransaction, status: number, reason: string | undefined, extra: string): void {
@@ -310,38 +280,4 @@ export class SipServer {
 // RFC 3261 section 18.2.2: over UDP to the port in Via, unless the peer asks to be answered where it sent from.
 function replyPort(flow: SipFlow, via: Via): number | undefined {
   return flow.transport === 'udp' && via.rportLength < 0 ? (via.port ?? 5060) : undefined;
-}
-
-/** What tells one transaction from another, without its method (RFC 3261 section 17.2.3). */
-function keyOf(request: SipRequest): string {
-  const { via, uri, from, to, callId, cseq, method } = request;
-  if (via.branch !== undefined && isCookie(via.branch)) return `${via.branch} ${via.host}:${via.port}`;
-  // RFC 2543 had no such branch. The To tag of an ACK is the one of our answer, so it is left out there.
-  return [uri, from.tag, method === 'ACK' ? '' : to.tag, callId, cseq, viaKey(via)].join(' ');
-}
-
-function viaKey({ host, port, branch }: Via): string {
-  return `${host}:${port} ${branch ?? ''}`;
-}
-
-function isSips(uri: string): boolean {
-  return /^sips:/i.test(uri);
-}
-
-function receivedMessage(request: SipRequest): SipReceivedMessage {
-  const { headers } = request;
-  const type = headers.row(HEADER['content-type']);
-  const message: { -readonly [Key in keyof SipReceivedMessage]: SipReceivedMessage[Key] } = {
-    requestUri: request.uri,
-    from: request.from.uri,
-    to: request.to.uri,
-    callId: request.callId,
-    contentType: type < 0 ? '' : headers.value(type),
-    body: request.body,
-  };
-  const subject = headers.row(HEADER.subject);
-  if (subject >= 0) message.subject = headers.value(subject);
-  const language = headers.row(HEADER['content-language']);
-  if (language >= 0) message.contentLanguage = headers.value(language);
-  return message;
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import test, { type TestContext } from 'node:test';
+import fc from 'fast-check';
 import type { SipTransportName } from '../../src/runtime/sip/flow.ts';
 import {
   SipEndpoint,
@@ -410,9 +411,15 @@ test('responses that are not ours mean nothing', async (t) => {
   respond(via, 'MESSAGE', 'Via: SIP/2.0/UDP 255.255.255.255;branch=z9hG4bK1saber23\r\n');
   assert.deepEqual(world.outcomes, []);
   assert.equal(world.named('response-unmatched').length, 7);
-  // From another connection of a peer that may not talk to us.
-  const stranger = world.network.transport('stranger', false);
-  assert.ok(stranger);
+  // Over another connection, of a peer that may not talk to us.
+  wire.isTrusted = false;
+  const stranger = world.network
+    .transport('stranger')
+    .connect({ fqdn: 'gateway', host: 'gateway', port: 5060, transport: 'tls', priority: 0, weight: 0 });
+  world.settle();
+  stranger.sendBytes(Buffer.from(`SIP/2.0 200 x\r\nVia: ${via}\r\nCSeq: 1 MESSAGE\r\nContent-Length: 0\r\n\r\n`));
+  world.settle();
+  assert.equal(world.named('response-unmatched').length, 8);
   respond(via, 'MESSAGE', '', 100);
   assert.deepEqual(world.outcomes, []);
   respond(via, 'MESSAGE', '', 299);
@@ -581,6 +588,45 @@ test('UDP: INVITE is answered until its ACK, CANCEL is known or not', async (t) 
   assert.deepEqual(say(request('ACK', { CSeq: '1 ACK', To: `<sip:juliet@fabrikam.example>;tag=${tag}` })), []);
   world.pass(10);
   assert.equal(wire.sent.length, before);
+});
+
+test('whatever a peer sends, nothing throws and nothing is answered twice', async (t) => {
+  const world = new World(t);
+  const { endpoint, wire } = await world.gateway([], 'udp', {
+    onMessage: (_message, _peer, answer) => answer(200),
+  });
+  const peer = world.network.transport('192.0.2.1');
+  const methods = ['MESSAGE', 'OPTIONS', 'INVITE', 'ACK', 'CANCEL', 'BYE', 'SUBSCRIBE', 'X'];
+  const alphabet = Buffer.from('\r\n \t:;,<>"\\@%=?/\0\u00ff1aZ');
+  const change = fc.tuple(fc.nat(400), fc.nat(alphabet.length - 1), fc.nat(2));
+  fc.assert(
+    fc.property(
+      fc.constantFrom('udp' as const, 'tcp' as const),
+      fc.array(fc.tuple(fc.constantFrom(...methods), fc.nat(3), fc.array(change, { maxLength: 2 })), { maxLength: 8 }),
+      (transport, requests) => {
+        const flow = peer.connect({ fqdn: 'gateway', host: 'gateway', port: 5060, transport, priority: 0, weight: 0 });
+        world.settle();
+        const before = wire.sent.length;
+        for (const [method, branch, changes] of requests) {
+          let bytes = Buffer.from(request(method, { Via: `SIP/2.0/UDP p;branch=z9hG4bK${branch};rport` }, 'hi'));
+          for (const [at, which, length] of changes) {
+            const insert = alphabet.subarray(which, which + 1);
+            bytes = Buffer.concat([bytes.subarray(0, at), insert, bytes.subarray(at + length)]);
+          }
+          flow.sendBytes(bytes);
+          world.settle();
+        }
+        assert.ok(wire.sent.length - before <= requests.length);
+        for (const text of wire.sent.slice(before)) {
+          assert.match(text, /^(?:\r\n|SIP\/2\.0 \d{3} [^\r\n]*\r\n(?:[^\r\n]+\r\n)+\r\n)$/);
+        }
+        flow.close('done');
+        world.settle();
+      },
+    ),
+  );
+  assert.deepEqual(world.named('handler-failed'), []);
+  assert.deepEqual(endpoint.health(), []);
 });
 
 test('an untrusted peer gets one 403 on a connection and nothing over UDP (P8)', async (t) => {

@@ -41,7 +41,7 @@ export class MemoryNetwork {
 export class MemoryTransport implements SipTransport {
   readonly host: string;
   readonly network: MemoryNetwork;
-  readonly isTrusted: boolean;
+  isTrusted: boolean;
   /** Everything this host sent, as text. */
   readonly sent: string[] = [];
   /** Names that cannot be connected to. */

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
 import type { SipFlow } from '../sip/flow.ts';
 import type { RequestSource } from '../sip/format.ts';
 import type { ParsedSip, SipLimits } from '../sip/message.ts';
@@ -29,7 +30,9 @@ export class StreamFlow implements SipFlow {
   source: RequestSource = { address: '', port: 0 };
   peer: string;
   mayReuse = false;
+  /** What its certificate proves, and the connection to judge it by again. */
   proof: PeerProof = NO_PROOF;
+  secured: TLSSocket | undefined = undefined;
   readonly openedMs: number;
   lastReadMs: number;
   /** Since when a message is incomplete; -1 between messages. */

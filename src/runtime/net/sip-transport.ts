@@ -2,11 +2,9 @@
 // must agree on who is trusted after a reload.
 
 import { constants } from 'node:crypto';
-import type { Socket as DatagramSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { createServer, isIP, isIPv6, type Server, type Socket } from 'node:net';
+import { createServer, type Server, type Socket } from 'node:net';
 import {
-  connect as connectTls,
   createSecureContext,
   createServer as createTlsServer,
   type SecureContext,
@@ -16,15 +14,16 @@ import {
 } from 'node:tls';
 import type { SipConfiguration } from '../../config/sip.ts';
 import type { SipFlow, SipTarget, SipTransport, SipTransportHandler, SipTransportName } from '../sip/flow.ts';
-import { formatAuthority, type RequestSource } from '../sip/format.ts';
-import { DEFAULT_SIP_LIMITS, parseDatagram, type SipLimits } from '../sip/message.ts';
+import { formatAuthority } from '../sip/format.ts';
+import { DEFAULT_SIP_LIMITS, type SipLimits } from '../sip/message.ts';
 import { dial } from './dial.ts';
 import type { Resolver } from './dns-resolver.ts';
 import { GatewayError } from './gateway-error.ts';
 import { Admission } from './sip-admission.ts';
-import { bindDatagram, DatagramFlow } from './sip-datagram.ts';
+import { SipDatagrams } from './sip-datagram.ts';
+import { secureOutbound } from './sip-secure.ts';
 import { type FlowOwner, StreamFlow } from './sip-stream-flow.ts';
-import { resolveAddresses, SystemResolver } from './sip-targets.ts';
+import { SystemResolver } from './sip-targets.ts';
 import { addressList, judgeByNode, NO_PROOF, type PeerJudge, type PeerProof, plainAddress } from './sip-trust.ts';
 
 /** Certificate, key and authorities as Node takes them. */
@@ -87,7 +86,6 @@ export interface SipSocketOptions {
 
 const DEFAULT_PORT = { udp: 5060, tcp: 5060, tls: 5061 } as const;
 const CLOSE_TIMEOUT_MS = 2_000;
-const MAX_REMEMBERED_SENDERS = 1_000;
 
 /** SIP over the UDP sockets, TCP and TLS listeners and outgoing connections of this process. */
 export class SipSockets implements SipTransport {
@@ -100,18 +98,17 @@ export class SipSockets implements SipTransport {
   readonly #stopping = new AbortController();
   readonly #servers: Server[] = [];
   readonly #tlsServers: TlsServer[] = [];
-  readonly #datagramSockets: DatagramSocket[] = [];
+  readonly #datagrams: SipDatagrams;
   readonly #bound = new Map<SipTransportName, { readonly address: string; readonly port: number }>();
   readonly #flows = new Set<StreamFlow>();
   readonly #accepted = new Set<Socket>();
-  readonly #nextHops = new Map<string, DatagramFlow>();
-  readonly #senders = new Map<string, DatagramFlow>();
   #handler: SipTransportHandler = { onMessage() {}, onOpen() {}, onClosed() {}, onRefused() {} };
   #trusted: TrustedPeers;
   #isTrustedAddress: (address: string) => boolean;
   #tls: SecureContextOptions | undefined;
   #secureContext: SecureContext | undefined;
   #dirty: StreamFlow[] = [];
+  #isJudgingDue = false;
 
   constructor(options: SipSocketOptions) {
     this.#options = options;
@@ -122,6 +119,12 @@ export class SipSockets implements SipTransport {
     this.#trusted = options.trusted;
     this.#isTrustedAddress = addressList(options.trusted.trustedAddresses);
     this.#setTls(options.tls);
+    this.#datagrams = new SipDatagrams({
+      limits: this.#limits,
+      resolver: this.#resolver,
+      isTrusted: (address) => this.#isTrustedAddress(address),
+      handler: () => this.#handler,
+    });
     this.#owner = {
       limits: this.#limits,
       maxQueuedBytes: this.#limits.maxQueuedBytes,
@@ -150,19 +153,19 @@ export class SipSockets implements SipTransport {
 
   async stop(): Promise<void> {
     this.#stopping.abort();
-    for (const flow of [...this.#nextHops.values(), ...this.#flows]) flow.close('stopped');
+    for (const flow of this.#flows) flow.close('stopped');
     const closed = this.#servers.map((server) => once(server, 'close'));
     for (const server of this.#servers) server.close();
     const deadline = setTimeout(() => this.#destroyAll(), CLOSE_TIMEOUT_MS);
     await Promise.all([...closed, ...[...this.#flows].map((flow) => flow.closed)]);
     clearTimeout(deadline);
-    for (const socket of this.#datagramSockets.splice(0)) await new Promise<void>((done) => socket.close(done));
+    await this.#datagrams.stop();
   }
 
   /**
-   * From now on these peers and this certificate count. Connections of peers that are no longer trusted are cut, and
-   * with other authorities every TLS connection a peer opened. Throws when the TLS options cannot be used; nothing is
-   * changed then.
+   * From now on these peers and this certificate count. Connections of peers that are no longer trusted are cut; their
+   * certificates are judged again at the next tick, when whatever the judge goes by is in force too. Throws when the
+   * TLS options cannot be used; nothing is changed then.
    */
   reconfigure(trusted: TrustedPeers, tls: SecureContextOptions | undefined): void {
     const isSameAuthority = tls !== undefined && String(tls.ca) === String(this.#tls?.ca);
@@ -170,20 +173,18 @@ export class SipSockets implements SipTransport {
     this.#setTls(tls);
     this.#trusted = trusted;
     this.#isTrustedAddress = isTrustedAddress;
-    this.#senders.clear();
-    for (const flow of this.#nextHops.values()) flow.isTrusted = isTrustedAddress(flow.source.address);
-    for (const flow of this.#flows) {
-      if (flow.state !== 'open') continue;
-      const before = flow.isTrusted;
-      flow.isTrusted = this.#isTrustedFlow(flow.transport, flow.source.address, flow.proof);
-      if (flow.isOutbound) continue;
-      if (before && !flow.isTrusted) flow.destroy('no longer trusted');
-      else if (flow.transport === 'tls' && !isSameAuthority) flow.destroy('authorities changed');
+    this.#datagrams.checkTrust();
+    // Node's own verdict stays with a socket for good, so other authorities mean other connections.
+    if (this.#judge === judgeByNode && !isSameAuthority) {
+      for (const flow of this.#flows)
+        if (flow.transport === 'tls' && !flow.isOutbound) flow.destroy('authorities changed');
     }
+    this.#isJudgingDue = true;
+    this.#checkTrust();
   }
 
   connect(target: SipTarget): SipFlow {
-    if (target.transport === 'udp') return this.#connectDatagram(target);
+    if (target.transport === 'udp') return this.#datagrams.connect(target);
     const reused = target.transport === 'tls' ? this.#reusable(target.fqdn) : undefined;
     if (reused !== undefined) return reused;
     const label = `${target.transport}:${target.host}:${target.port}`;
@@ -205,6 +206,11 @@ export class SipSockets implements SipTransport {
   }
 
   tick(nowMs: number): void {
+    if (this.#isJudgingDue) {
+      this.#isJudgingDue = false;
+      for (const flow of this.#flows) if (flow.secured !== undefined) flow.proof = this.#prove(flow.secured);
+      this.#checkTrust();
+    }
     const { messageTimeoutMs, idleTimeoutMs, strangerTimeoutMs } = this.#limits;
     for (const flow of this.#flows) {
       if (flow.closingSinceMs >= 0) {
@@ -221,9 +227,7 @@ export class SipSockets implements SipTransport {
 
   async #listen({ transport, address, port }: SipListener): Promise<void> {
     if (transport === 'udp') {
-      const socket = await bindDatagram({ address, port }, this.#onPacket);
-      this.#datagramSockets.push(socket);
-      this.#bind(transport, address, socket.address().port);
+      this.#bind(transport, address, await this.#datagrams.bind(address, port));
       return;
     }
     const server = transport === 'tcp' ? this.#tcpServer() : this.#tlsServer();
@@ -240,7 +244,7 @@ export class SipSockets implements SipTransport {
 
   #tcpServer(): Server {
     return createServer({ noDelay: true }, (socket) => {
-      if (this.#admit('tcp', socket)) this.#adopt('tcp', socket, NO_PROOF);
+      if (this.#admit('tcp', socket)) this.#adopt('tcp', socket, undefined);
     });
   }
 
@@ -256,13 +260,7 @@ export class SipSockets implements SipTransport {
     });
     server.on('connection', (socket) => this.#admit('tls', socket));
     server.on('secureConnection', (socket) => {
-      let proof = NO_PROOF;
-      try {
-        proof = this.#judge(socket);
-      } catch (error) {
-        this.#handler.onRefused(peerLabel('tls', socket), reasonOf(error));
-      }
-      this.#adopt('tls', socket, proof);
+      this.#adopt('tls', socket, socket);
     });
     server.on('tlsClientError', (error, socket) => {
       this.#handler.onRefused(peerLabel('tls', socket), `TLS: ${error.message}`);
@@ -283,7 +281,7 @@ export class SipSockets implements SipTransport {
       return false;
     }
     this.#accepted.add(socket);
-    const key = connectionKey(socket);
+    const key = connectionKey(address, socket.remotePort);
     this.#admission.enter(key, address, isKnown);
     socket.once('close', () => {
       this.#accepted.delete(socket);
@@ -292,14 +290,36 @@ export class SipSockets implements SipTransport {
     return true;
   }
 
-  #adopt(transport: 'tcp' | 'tls', socket: Socket, proof: PeerProof): void {
+  #adopt(transport: 'tcp' | 'tls', socket: Socket, secured: TLSSocket | undefined): void {
     const flow = new StreamFlow(this.#owner, transport, false, peerLabel(transport, socket));
-    flow.proof = proof;
-    flow.isTrusted = this.#isTrustedFlow(transport, plainAddress(socket.remoteAddress), proof);
-    if (flow.isTrusted) this.#admission.trust(connectionKey(socket));
+    flow.secured = secured;
+    if (secured !== undefined) flow.proof = this.#prove(secured);
+    flow.isTrusted = this.#isTrustedFlow(transport, plainAddress(socket.remoteAddress), flow.proof);
     this.#flows.add(flow);
     flow.attach(socket, flow.peer);
+    if (flow.isTrusted) this.#admission.trust(connectionKey(flow.source.address, flow.source.port));
     this.#handler.onOpen(flow);
+  }
+
+  #prove(socket: TLSSocket): PeerProof {
+    try {
+      return this.#judge(socket);
+    } catch (error) {
+      this.#handler.onRefused(peerLabel('tls', socket), reasonOf(error));
+      return NO_PROOF;
+    }
+  }
+
+  /** Cuts the connections that peers may no longer have; ours only lose the right to carry requests to us. */
+  #checkTrust(): void {
+    for (const flow of this.#flows) {
+      if (flow.state !== 'open') continue;
+      const before = flow.isTrusted;
+      flow.isTrusted = this.#isTrustedFlow(flow.transport, flow.source.address, flow.proof);
+      if (flow.isOutbound) continue;
+      if (flow.isTrusted) this.#admission.trust(connectionKey(flow.source.address, flow.source.port));
+      else if (before) flow.destroy('no longer trusted');
+    }
   }
 
   #isTrustedFlow(transport: 'tcp' | 'tls', address: string, proof: PeerProof): boolean {
@@ -314,52 +334,27 @@ export class SipSockets implements SipTransport {
       timeoutMs: this.#limits.handshakeTimeoutMs,
       signal: this.#stopping.signal,
     });
-    const secured = target.transport === 'tls' ? await this.#secure(socket, target.fqdn) : undefined;
+    let end: Socket = socket;
+    if (target.transport === 'tls') {
+      flow.secured = await secureOutbound(socket, target.fqdn, {
+        context: this.#secureContext,
+        isChainRequired: this.#judge === judgeByNode,
+        timeoutMs: this.#limits.handshakeTimeoutMs,
+      });
+      flow.proof = this.#prove(flow.secured);
+      end = flow.secured;
+      if (!flow.proof.provesHost(target.fqdn)) {
+        end.destroy();
+        throw new GatewayError('tls-failure', { message: `the certificate does not prove ${target.fqdn}` });
+      }
+    }
     if (flow.state !== 'connecting') {
-      socket.destroy();
+      end.destroy();
       return;
     }
-    if (secured !== undefined) flow.proof = secured.proof;
     flow.isTrusted = this.#isTrustedFlow(flow.transport, address, flow.proof);
-    const end = secured?.socket ?? socket;
     flow.attach(end, peerLabel(flow.transport, end, target.host === target.fqdn ? target.fqdn : undefined));
     this.#handler.onOpen(flow);
-  }
-
-  /** TLS as a client, with our certificate, to a peer that must prove the name of the next hop. */
-  #secure(plain: Socket, fqdn: string): Promise<{ readonly socket: TLSSocket; readonly proof: PeerProof }> {
-    const secureContext = this.#secureContext;
-    return new Promise((resolve, reject) => {
-      const fail = (error: GatewayError): void => {
-        clearTimeout(timer);
-        plain.destroy();
-        reject(error);
-      };
-      const timer = setTimeout(() => {
-        fail(new GatewayError('tls-failure', { message: 'TLS handshake took too long' }));
-      }, this.#limits.handshakeTimeoutMs);
-      if (secureContext === undefined)
-        return fail(new GatewayError('tls-failure', { message: 'no certificate of ours' }));
-      const socket = connectTls({
-        socket: plain,
-        secureContext,
-        ...(isIP(fqdn) === 0 ? { servername: fqdn } : {}),
-        rejectUnauthorized: this.#judge === judgeByNode,
-        // The name is judged below, once, without wildcards and common names.
-        checkServerIdentity: () => undefined,
-      });
-      socket.once('error', (error) =>
-        fail(new GatewayError('tls-failure', { message: `TLS: ${error.message}`, cause: error })),
-      );
-      socket.once('close', () => fail(new GatewayError('tls-failure', { message: 'closed during the TLS handshake' })));
-      socket.once('secureConnect', () => {
-        clearTimeout(timer);
-        socket.removeAllListeners('close');
-        const proof = this.#judge(socket);
-        if (proof.provesHost(fqdn)) resolve({ socket, proof });
-        else fail(new GatewayError('tls-failure', { message: `the certificate does not prove ${fqdn}` }));
-      });
-    });
   }
 
   /** An open connection of a peer that proved this name and lets requests go back over it (RFC 5923). */
@@ -370,57 +365,6 @@ export class SipSockets implements SipTransport {
     }
     return undefined;
   }
-
-  #connectDatagram(target: SipTarget): DatagramFlow {
-    const flow = new DatagramFlow(undefined, { address: '', port: target.port }, true, false, this.#onDatagramClosed);
-    this.#openDatagram(flow, target).catch((error: unknown) => flow.close(reasonOf(error)));
-    return flow;
-  }
-
-  async #openDatagram(flow: DatagramFlow, { host, port }: SipTarget): Promise<void> {
-    const [address] = isIP(host) === 0 ? await resolveAddresses(host, this.#resolver) : [host];
-    if (address === undefined || flow.state !== 'connecting') return;
-    const socket = await this.#datagramSocket(isIPv6(address));
-    if (flow.state !== 'connecting') return;
-    flow.isTrusted = this.#isTrustedAddress(address);
-    this.#nextHops.set(`${address} ${port}`, flow);
-    flow.attach(socket, { address, port });
-    this.#handler.onOpen(flow);
-  }
-
-  /** The first socket of that family; without one, a new one on any port. */
-  async #datagramSocket(isSix: boolean): Promise<DatagramSocket> {
-    const isFit = (socket: DatagramSocket) => isIPv6(socket.address().address) === isSix;
-    const found = this.#datagramSockets.find(isFit);
-    if (found !== undefined) return found;
-    const socket = await bindDatagram({ address: isSix ? '::' : '0.0.0.0', port: 0 }, this.#onPacket);
-    this.#datagramSockets.push(socket);
-    return socket;
-  }
-
-  readonly #onPacket = (socket: DatagramSocket, bytes: Buffer, source: RequestSource): void => {
-    // Keep-alives: line ends alone, or a few zero bytes.
-    if (bytes.length <= 4) return;
-    const key = `${source.address} ${source.port}`;
-    let flow = this.#nextHops.get(key) ?? this.#senders.get(key);
-    if (flow === undefined) {
-      if (!this.#isTrustedAddress(source.address)) {
-        // Not answered, not even parsed: the sender address may be forged, and the answer would go to its owner.
-        this.#handler.onRefused(`udp:${formatAuthority(source.address, source.port)}`, 'address not trusted');
-        return;
-      }
-      if (this.#senders.size >= MAX_REMEMBERED_SENDERS) this.#senders.clear();
-      flow = new DatagramFlow(socket, source, false, true, this.#onDatagramClosed);
-      this.#senders.set(key, flow);
-    }
-    this.#handler.onMessage(flow, parseDatagram(bytes, this.#limits));
-  };
-
-  readonly #onDatagramClosed = (flow: DatagramFlow, wasOpen: boolean, reason: string): void => {
-    const key = `${flow.source.address} ${flow.source.port}`;
-    if (this.#nextHops.get(key) === flow) this.#nextHops.delete(key);
-    this.#handler.onClosed(flow, wasOpen, reason);
-  };
 
   readonly #flush = (): void => {
     const dirty = this.#dirty;
@@ -446,8 +390,8 @@ export class SipSockets implements SipTransport {
   }
 }
 
-function connectionKey(socket: Socket): string {
-  return `${socket.remoteAddress} ${socket.remotePort}`;
+function connectionKey(address: string, port: number | undefined): string {
+  return `${address} ${port}`;
 }
 
 function peerLabel(transport: SipTransportName, socket: Socket, name?: string): string {

@@ -125,7 +125,10 @@ export class StreamConnection {
   close(xml: string): void {
     if (this.#isEnding) return;
     // In a handshake there is no stream to say anything on.
-    if (this.#isHandshaking) return this.destroy('closed during the TLS handshake');
+    if (this.#isHandshaking) {
+      this.destroy('closed during the TLS handshake');
+      return;
+    }
     this.#pending += xml;
     this.#flush();
     this.#isEnding = true;

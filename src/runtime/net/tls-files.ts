@@ -3,6 +3,7 @@ import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { rootCertificates } from 'node:tls';
 import { errorAt, type Finding, type Result, warningAt } from '../../config/finding.ts';
+import { fileStamp } from '../file-stamp.ts';
 import { type Certificate, readCertificate } from '../pki/certificate.ts';
 import { provesDomain } from '../pki/identity.ts';
 import { type Identity, TlsGeneration } from './tls-generation.ts';
@@ -82,15 +83,7 @@ export class TlsFiles {
       ...new Set(references.anchors.map((name) => join(this.#anchorsDirectory, `${name}.pem`))),
       ...(caFile === undefined ? [] : [caFile]),
     ];
-    const stamps = await Promise.all(
-      paths.map((path) =>
-        stat(path).then(
-          ({ mtimeMs, ctimeMs, size, ino }) => `${mtimeMs} ${ctimeMs} ${size} ${ino}`,
-          () => 'missing',
-        ),
-      ),
-    );
-    return stamps.join('\n');
+    return (await Promise.all(paths.map(fileStamp))).join('\n');
   }
 
   async #readIdentities(references: TlsReferences, now: number, findings: Finding[]): Promise<Map<string, Identity>> {

@@ -1,6 +1,6 @@
 import { constants } from 'node:crypto';
 import type { Socket } from 'node:net';
-import { connect, createSecureContext, type SecureContext, TLSSocket } from 'node:tls';
+import { connect, createSecureContext, type SecureContext, type SecureContextOptions, TLSSocket } from 'node:tls';
 import { NO_PEER_CERTIFICATE, type PeerCertificateFacts, type PeerTrust } from '../pki/peer-certificate.ts';
 import { abortedError, GatewayError } from './gateway-error.ts';
 
@@ -27,15 +27,20 @@ const CIPHERS = [
  *
  * @param identity PEM chain and key; without, a client that shows no certificate
  */
-export function tlsContext(identity?: { readonly chainPem: string; readonly keyPem: string }): SecureContext {
-  return createSecureContext({
+export function tlsSettings(identity?: { readonly chainPem: string; readonly keyPem: string }): SecureContextOptions {
+  return {
     ...(identity === undefined ? {} : { cert: identity.chainPem, key: identity.keyPem }),
     ca: [],
     minVersion: 'TLSv1.2',
     ciphers: CIPHERS,
     honorCipherOrder: true,
     secureOptions: constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION,
-  });
+  };
+}
+
+/** {@link tlsSettings}, ready for use. Throws when OpenSSL cannot use the certificate. */
+export function tlsContext(identity?: { readonly chainPem: string; readonly keyPem: string }): SecureContext {
+  return createSecureContext(tlsSettings(identity));
 }
 
 export interface SecureServerOptions {

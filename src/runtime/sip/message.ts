@@ -13,6 +13,7 @@ import {
 } from './grammar.ts';
 import { HEADER, type HeaderId, SipHeaders, unfold } from './headers.ts';
 import { areNameAddresses, type NameAddress, readNameAddress } from './name-address.ts';
+import { type MessageFault, readRequestLine, readStatusLine, startLine } from './start-line.ts';
 import { type UriKind, uriKind } from './uri.ts';
 import { readVia, type Via } from './via.ts';
 
@@ -87,18 +88,14 @@ export interface SipHead {
   readonly headers: SipHeaders;
   /** -1 when absent. */
   readonly contentLength: number;
-  /** Something that spoils the message but not the framing. */
-  readonly fault: { readonly status: number; readonly message: string } | undefined;
+  readonly fault: MessageFault | undefined;
 }
 
 const CRLF_CRLF = Buffer.from('\r\n\r\n', 'latin1');
 const MAX_CSEQ = 2 ** 31 - 1;
 const EMPTY = Buffer.alloc(0);
 
-const BAD_STATUS_LINE = { status: 400, message: 'Bad Status Line' };
-const BAD_REQUEST_LINE = { status: 400, message: 'Bad Request Line' };
-const BAD_VERSION = { status: 505, message: 'Version Not Supported' };
-const NOT_UTF8 = { status: 400, message: 'Headers Are Not UTF-8' };
+const NOT_UTF8: MessageFault = { status: 400, message: 'Headers Are Not UTF-8' };
 
 /** A whole datagram (RFC 3261 section 18.3): bytes after the body are ignored, a body that is cut short is an error. */
 export function parseDatagram(bytes: Buffer, limits: SipLimits = DEFAULT_SIP_LIMITS): ParsedSip {
@@ -233,52 +230,6 @@ function finishResponse(head: SipHead, body: Buffer): SipResponse | SipFailure {
 
 function bad(head: SipHead, message: string): SipFailure {
   return failure(400, message, head, false);
-}
-
-/** What the start line that was read last says. */
-const startLine = {
-  method: '',
-  uriStart: 0,
-  uriEnd: 0,
-  status: 0,
-  reason: '',
-  fault: undefined as SipHead['fault'],
-};
-
-// Status-Line = SIP-Version SP Status-Code SP Reason-Phrase; the phrase may be empty, the space before it not.
-function readStatusLine({ bytes, text }: SipText, end: number, plain: boolean): void {
-  const status = end < 12 ? -1 : wholeNumber(bytes, 8, 11, 699);
-  const isGood = status >= 100 && bytes[11] === 0x20;
-  const reason = isGood ? text.slice(12, end) : '';
-  startLine.method = '';
-  startLine.uriStart = 0;
-  startLine.uriEnd = 0;
-  startLine.status = isGood ? status : 0;
-  startLine.reason = plain ? reason : Buffer.from(reason, 'latin1').toString('utf8');
-  startLine.fault = isGood ? undefined : BAD_STATUS_LINE;
-}
-
-// Request-Line = Method SP Request-URI SP SIP-Version, with exactly these two spaces. False for what does not even
-// mention SIP: then this is no SIP stream.
-function readRequestLine({ bytes, text }: SipText, end: number): boolean {
-  const methodEnd = skipClass(bytes, 0, end, TOKEN);
-  let version = end;
-  while (version > 0 && bytes[version - 1] !== 0x20) version--;
-  if (methodEnd === 0 || version <= methodEnd + 1 || bytes[methodEnd] !== 0x20) return false;
-  startLine.method = text.slice(0, methodEnd);
-  startLine.uriStart = methodEnd + 1;
-  startLine.uriEnd = version - 1;
-  startLine.status = 0;
-  startLine.reason = '';
-  startLine.fault = undefined;
-  if (version + 7 === end && startsWith(bytes, version, end, 'SIP/2.0')) return true;
-  const words = text.slice(version, end);
-  if (/^sip\/[0-9]{1,9}\.[0-9]{1,9}$/i.test(words)) {
-    if (words.toUpperCase() !== 'SIP/2.0') startLine.fault = BAD_VERSION;
-    return true;
-  }
-  startLine.fault = BAD_REQUEST_LINE;
-  return / sip\//i.test(text.slice(methodEnd, end));
 }
 
 function lineEnd(bytes: Buffer): number {

@@ -1,3 +1,6 @@
+import { HEADER } from './headers.ts';
+import type { SipRequest } from './message.ts';
+
 /** The content of one page-mode SIP MESSAGE (RFC 3428), without transaction, routing or framing. */
 export interface SipPageMessage {
   /** SIP URI of the recipient; becomes the Request-URI. */
@@ -23,4 +26,23 @@ export interface SipReceivedMessage extends Omit<SipPageMessage, 'body' | 'callI
   readonly contentType: string;
   /** A view of bytes that belong to the connection: read it before the handler returns, or copy it. */
   readonly body: Buffer;
+}
+
+/** What a MESSAGE request says, without how it came. */
+export function receivedMessage(request: SipRequest): SipReceivedMessage {
+  const { headers } = request;
+  const type = headers.row(HEADER['content-type']);
+  const message: { -readonly [Key in keyof SipReceivedMessage]: SipReceivedMessage[Key] } = {
+    requestUri: request.uri,
+    from: request.from.uri,
+    to: request.to.uri,
+    callId: request.callId,
+    contentType: type < 0 ? '' : headers.value(type),
+    body: request.body,
+  };
+  const subject = headers.row(HEADER.subject);
+  if (subject >= 0) message.subject = headers.value(subject);
+  const language = headers.row(HEADER['content-language']);
+  if (language >= 0) message.contentLanguage = headers.value(language);
+  return message;
 }

@@ -79,9 +79,12 @@ export class InboundStream {
   }
 
   start(): void {
-    if (this.#isDirectTls) return this.#connection.start((raw) => this.#services.secureServer(raw, undefined));
-    this.#step({ type: 'opened', security: undefined });
-    this.#connection.start();
+    if (this.#isDirectTls) {
+      this.#connection.start((raw) => this.#services.secureServer(raw, undefined));
+    } else {
+      this.#step({ type: 'opened', security: undefined });
+      this.#connection.start();
+    }
   }
 
   onHeader(header: StreamHeader): void {

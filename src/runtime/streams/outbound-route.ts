@@ -1,5 +1,13 @@
 import { OutboundStream } from './outbound-stream.ts';
-import { CONGESTED, failureOf, QUEUE_FULL, type RouteFailure, SHUTTING_DOWN, TOO_LATE } from './route-failure.ts';
+import {
+  CONGESTED,
+  failureOf,
+  QUEUE_FULL,
+  type RouteFailure,
+  SHUTTING_DOWN,
+  TOO_LATE,
+  TOO_LONG,
+} from './route-failure.ts';
 import type { StreamServices, StreamSnapshot } from './stream-services.ts';
 
 /** Told once per stanza: written to an admitted stream, or not and why. */
@@ -18,6 +26,8 @@ const MAX_WAITING_LENGTH = 4 * 1_048_576;
 /** Milliseconds: the first pause after a failure, and the longest. */
 const FIRST_PAUSE = 1_000;
 const LONGEST_PAUSE = 300_000;
+/** Milliseconds an admitted stream has to last, or it counts as a failure when that happens again. */
+const STEADY = 10_000;
 
 /**
  * The way from one of our domains to one of a partner: one stream, opened when there is something to send. Stanzas wait
@@ -29,11 +39,15 @@ export class OutboundRoute {
   readonly remoteDomain: string;
   readonly #services: StreamServices;
   #stream: OutboundStream | undefined;
+  #admittedAt = 0;
   #waiting: Waiting[] = [];
   #waitingLength = 0;
+  /** In a row. */
   #failures = 0;
-  #pauseUntil = 0;
   #failure: RouteFailure | undefined;
+  #pauseUntil = 0;
+  /** Until when the failures count. */
+  #troubledUntil = 0;
 
   constructor(localDomain: string, remoteDomain: string, services: StreamServices) {
     this.localDomain = localDomain;
@@ -44,32 +58,37 @@ export class OutboundRoute {
   send(xml: string, done: SendDone): void {
     const stream = this.#stream;
     if (stream?.isOpen === true) {
-      if (stream.isCongested) return done(CONGESTED);
-      stream.send(xml);
-      return done(undefined);
+      done(write(stream, xml));
+      return;
     }
-    if (stream === undefined && this.#failure !== undefined && this.#services.now() < this.#pauseUntil)
-      return done(this.#failure);
-    if (this.#waiting.length >= MAX_WAITING || this.#waitingLength + xml.length > MAX_WAITING_LENGTH)
-      return done(QUEUE_FULL);
-    this.#waiting.push({ xml, since: this.#services.now(), done });
+    const now = this.#services.now();
+    const failure = this.#whyNotWait(xml, now);
+    if (failure !== undefined) {
+      done(failure);
+      return;
+    }
+    this.#waiting.push({ xml, since: now, done });
     this.#waitingLength += xml.length;
     if (stream === undefined) this.#open();
   }
 
-  /** Nothing waits, nothing is open, no failure to remember: the route can be forgotten. */
+  /** An answer to a ping; says whether it was one of ours. */
+  takePong(id: string): boolean {
+    return this.#stream?.takePong(id) ?? false;
+  }
+
+  /** Nothing is open, and failures are so long ago that the next one counts as the first: the route can be forgotten. */
   isIdle(now: number): boolean {
-    return this.#stream === undefined && now >= this.#pauseUntil;
+    return this.#stream === undefined && (this.#failures === 0 || now >= this.#troubledUntil);
   }
 
   tick(now: number): void {
     this.#stream?.tick(now);
     const fresh = this.#waiting.findIndex(({ since }) => now - since < LONGEST_WAIT);
+    if (fresh === 0) return;
     const overdue = this.#waiting.splice(0, fresh === -1 ? this.#waiting.length : fresh);
-    for (const { xml, done } of overdue) {
-      this.#waitingLength -= xml.length;
-      done(TOO_LATE);
-    }
+    for (const { xml } of overdue) this.#waitingLength -= xml.length;
+    for (const { done } of overdue) done(TOO_LATE);
   }
 
   reconsider(): void {
@@ -88,6 +107,12 @@ export class OutboundRoute {
     return this.#stream?.snapshot();
   }
 
+  #whyNotWait(xml: string, now: number): RouteFailure | undefined {
+    if (this.#stream === undefined && now < this.#pauseUntil) return this.#failure;
+    const isFull = this.#waiting.length >= MAX_WAITING || this.#waitingLength + xml.length > MAX_WAITING_LENGTH;
+    return isFull ? QUEUE_FULL : undefined;
+  }
+
   #open(): void {
     const { localDomain, remoteDomain } = this;
     const stream = new OutboundStream({ localDomain, remoteDomain, purpose: 'stanzas' }, this.#services, {
@@ -96,8 +121,9 @@ export class OutboundRoute {
       onVerified: () => undefined,
       onEnded: (ending) => {
         this.#stream = undefined;
-        // The end of a stream that was up is no failure: the next stanza opens another.
-        if (!stream.wasAdmitted && ending.why !== 'shutdown') this.#fail(failureOf(ending));
+        if (ending.why === 'shutdown') this.#bounce(SHUTTING_DOWN);
+        else if (stream.wasAdmitted) this.#onLost(failureOf(ending));
+        else this.#fail(failureOf(ending));
       },
     });
     this.#stream = stream;
@@ -105,14 +131,23 @@ export class OutboundRoute {
   }
 
   #onAdmitted(stream: OutboundStream): void {
-    this.#failures = 0;
-    this.#failure = undefined;
+    this.#admittedAt = this.#services.now();
     const waiting = this.#waiting;
     this.#waiting = [];
     this.#waitingLength = 0;
-    for (const { xml, done } of waiting) {
-      stream.send(xml);
-      done(undefined);
+    for (const { xml, done } of waiting) done(write(stream, xml));
+  }
+
+  /** The end of a stream that was up is no failure, the next stanza opens another; unless none of them lasts. */
+  #onLost(failure: RouteFailure): void {
+    const now = this.#services.now();
+    if (now - this.#admittedAt >= STEADY) {
+      this.#failures = 0;
+    } else if (this.#failures === 0) {
+      this.#failures = 1;
+      this.#troubledUntil = now + LONGEST_PAUSE;
+    } else {
+      this.#fail(failure);
     }
   }
 
@@ -120,6 +155,7 @@ export class OutboundRoute {
     const pause = Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** this.#failures);
     // Half of the pause is jitter, so that partners that failed together do not come back together.
     this.#pauseUntil = this.#services.now() + pause * (0.5 + this.#services.random() / 2);
+    this.#troubledUntil = this.#pauseUntil + LONGEST_PAUSE;
     this.#failures = Math.min(this.#failures + 1, 16);
     this.#failure = failure;
     this.#bounce(failure);
@@ -131,4 +167,13 @@ export class OutboundRoute {
     this.#waitingLength = 0;
     for (const { done } of waiting) done(failure);
   }
+}
+
+function write(stream: OutboundStream, xml: string): RouteFailure | undefined {
+  if (stream.isCongested) return CONGESTED;
+  const { peerMaxBytes } = stream;
+  // The length in UTF-16 units tells in most cases, for a third of the price.
+  if (xml.length * 3 > peerMaxBytes && Buffer.byteLength(xml) > peerMaxBytes) return TOO_LONG;
+  stream.send(xml);
+  return undefined;
 }

@@ -1,8 +1,10 @@
+// Over 300 lines with its types: dialling, the session and the idle clock of a stream meet here and nowhere else.
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { StreamConnection } from '../net/stream-connection.ts';
 import type { DialbackAnswer } from '../xmpp/dialback.ts';
 import type { XmlElement } from '../xmpp/element.ts';
+import { NS } from '../xmpp/namespaces.ts';
 import {
   OUTBOUND_START,
   type OutboundContext,
@@ -11,7 +13,7 @@ import {
   type OutboundState,
   stepOutbound,
 } from '../xmpp/outbound-session.ts';
-import type { StreamEnding } from '../xmpp/session.ts';
+import { refused, type StreamEnding } from '../xmpp/session.ts';
 import type { StreamErrorCondition } from '../xmpp/stream-error.ts';
 import type { StreamHeader } from '../xmpp/stream-parser.ts';
 import type { LedgerEntry } from './stream-ledger.ts';
@@ -39,17 +41,28 @@ export interface OutboundPair {
   readonly purpose: 'stanzas' | 'verify';
 }
 
+/** Seconds a stream for dialback questions stays without one. */
+const VERIFY_IDLE = 30;
+/** Milliseconds a partner has to answer a ping, and to take what fills its connection. */
+const PONG_PATIENCE = 60_000;
+const CONGESTION_PATIENCE = 60_000;
+
 /** Drives one stream that we open: finds a server, connects, feeds the session what happens, does what it says. */
 export class OutboundStream {
   readonly pair: OutboundPair;
-  /** Milliseconds since 1970 of the last stanza or question. */
-  lastUsedAt: number;
   #state: OutboundState = OUTBOUND_START;
   #connection: StreamConnection | undefined;
   #entry: LedgerEntry | undefined;
   #tls = 'none';
   #wasAdmitted = false;
   #hasEnded = false;
+  /** Of the latest stream header, for audit lines: a closed state has none any more. */
+  #streamId = '';
+  /** Milliseconds since 1970 of the last stanza or question. */
+  #lastUsedAt: number;
+  #ping: { readonly id: string; readonly sentAt: number } | undefined;
+  #lastPongAt = 0;
+  #congestedSince: number | undefined;
   readonly #services: StreamServices;
   readonly #events: OutboundStreamEvents;
   readonly #context: OutboundContext;
@@ -60,7 +73,7 @@ export class OutboundStream {
     this.pair = pair;
     this.#services = services;
     this.#events = events;
-    this.#openedAt = this.lastUsedAt = services.now();
+    this.#openedAt = this.#lastUsedAt = services.now();
     this.#context = {
       get index() {
         return services.index;
@@ -74,30 +87,21 @@ export class OutboundStream {
 
   /** Never rejects: what goes wrong ends the stream. */
   async open(): Promise<void> {
-    const { localDomain, remoteDomain } = this.pair;
+    const { remoteDomain } = this.pair;
+    const { index, ledger } = this.#services;
+    const partner = index.partnerOf(remoteDomain);
+    const refusal = ledger.outboundRefusal(index);
+    if (partner === undefined) {
+      return this.#end('', { why: 'refused', reason: 'partner-not-allowed', path: 'xmppAllowedPartners', detail: '' });
+    }
+    if (refusal !== undefined) return this.#end('', refused(refusal, ''));
     try {
-      const partner = this.#services.index.partnerOf(remoteDomain);
-      if (partner === undefined) {
-        this.#end('', { why: 'refused', reason: 'partner-not-allowed', path: 'xmppAllowedPartners', detail: '' });
-        return;
-      }
       const { socket, isDirectTls } = await this.#services.connect(remoteDomain, partner, this.#abort.signal);
-      if (this.#hasEnded) {
-        socket.destroy();
-        return;
-      }
-      this.#entry = this.#services.ledger.open(undefined);
-      this.#connection = new StreamConnection(socket, this, UNPROVED_LIMITS, () => this.#services.now());
-      if (isDirectTls) {
-        this.#connection.start((raw) => this.#services.secureClient(raw, localDomain, remoteDomain, true));
-      } else {
-        this.#step({ type: 'opened', security: undefined });
-        this.#connection.start();
-      }
+      if (this.#hasEnded) socket.destroy();
+      else this.#start(socket, isDirectTls);
     } catch (error) {
       const code = error instanceof Error && 'code' in error ? String(error.code) : 'connect-failed';
       const detail = error instanceof Error ? error.message : String(error);
-      this.#state = { at: 'closed' };
       this.#end('', { why: 'unreachable', code, detail });
     }
   }
@@ -115,18 +119,32 @@ export class OutboundStream {
     return this.#connection?.isCongested ?? false;
   }
 
+  /** Bytes of the largest stanza the peer says it takes; only while {@link isOpen}. */
+  get peerMaxBytes(): number {
+    return this.#state.at === 'open' ? this.#state.peerMaxBytes : 0;
+  }
+
   /** Only while {@link isOpen}. */
   send(xml: string): void {
-    this.lastUsedAt = this.#services.now();
+    this.#lastUsedAt = this.#services.now();
     this.#connection?.send(xml);
   }
 
   verify(streamId: string, key: string): void {
-    this.lastUsedAt = this.#services.now();
+    this.#lastUsedAt = this.#services.now();
     this.#step({ type: 'verify', streamId, key });
   }
 
+  /** An answer to a ping has come, on a stream of the partner's own. Says whether it was to the last ping here. */
+  takePong(id: string): boolean {
+    if (this.#ping?.id !== id) return false;
+    this.#ping = undefined;
+    this.#lastPongAt = this.#services.now();
+    return true;
+  }
+
   onHeader(header: StreamHeader): void {
+    this.#streamId = header.id ?? '';
     this.#step({ type: 'header', header });
   }
 
@@ -163,33 +181,52 @@ export class OutboundStream {
 
   /** Called about once a second. */
   tick(now: number): void {
-    const { streamEstablishmentTimeout, streamInactivityTimeout, keepAliveInterval } =
-      this.#services.index.config.xmppGatewayConfiguration;
-    const { at } = this.#state;
-    if (at === 'closed') return;
-    if (at !== 'open' && at !== 'verifying') {
-      if (now - this.#openedAt >= streamEstablishmentTimeout * 1_000)
+    switch (this.#state.at) {
+      case 'closed':
+        return;
+      case 'open':
+        this.#tickOpen(now);
+        return;
+      case 'verifying':
+        if (now - this.#lastUsedAt >= VERIFY_IDLE * 1_000) this.#step({ type: 'timeout', what: 'inactivity' });
+        return;
+      default: {
+        const { streamEstablishmentTimeout } = this.#services.index.config.xmppGatewayConfiguration;
+        if (now - this.#openedAt < streamEstablishmentTimeout * 1_000) return;
         this.#step({ type: 'timeout', what: 'establishment' });
-      return;
+      }
     }
-    const connection = this.#connection;
-    if (connection === undefined) return;
-    const lastActiveAt = Math.max(connection.lastReadAt, connection.lastWriteAt);
-    const patience = at === 'verifying' ? VERIFY_IDLE : streamInactivityTimeout;
-    if (now - lastActiveAt >= patience * 1_000) {
+  }
+
+  #tickOpen(now: number): void {
+    const { keepAliveInterval, streamInactivityTimeout } = this.#services.index.config.xmppGatewayConfiguration;
+    this.#congestedSince = this.isCongested ? (this.#congestedSince ?? now) : undefined;
+    const isStuck = this.#congestedSince !== undefined && now - this.#congestedSince >= CONGESTION_PATIENCE;
+    const isSilent = this.#ping !== undefined && now - this.#ping.sentAt >= PONG_PATIENCE;
+    if (isStuck || isSilent || now - this.#lastUsedAt >= streamInactivityTimeout * 1_000) {
       this.#step({ type: 'timeout', what: 'inactivity' });
       return;
     }
+    const isDue = now - Math.max(this.#lastUsedAt, this.#lastPongAt) >= keepAliveInterval * 1_000;
     const partner = this.#services.index.partnerOf(this.pair.remoteDomain)?.partner;
-    const isDue = now - connection.lastWriteAt >= keepAliveInterval * 1_000;
-    if (at === 'open' && isDue && partner?.enableKeepAlive === true) connection.send(this.#ping());
+    if (isDue && this.#ping === undefined && partner?.enableKeepAlive === true) this.#sendPing(now);
+  }
+
+  /** XEP-0199 between servers; the answer comes on a stream of the partner's own. */
+  #sendPing(now: number): void {
+    const { localDomain, remoteDomain } = this.pair;
+    const id = `keepalive-${this.#services.newId()}`;
+    this.#ping = { id, sentAt: now };
+    this.#connection?.send(
+      `<iq type='get' id='${id}' from='${localDomain}' to='${remoteDomain}'><ping xmlns='${NS.ping}'/></iq>`,
+    );
   }
 
   snapshot(): StreamSnapshot {
     const state = this.#state;
     return {
       direction: 'outbound',
-      streamId: streamIdOf(state),
+      streamId: this.#streamId,
       peerAddress: this.#connection?.remoteAddress ?? '',
       state: state.at,
       proofs: state.at === 'open' ? [state.proof] : [],
@@ -198,28 +235,32 @@ export class OutboundStream {
     };
   }
 
-  /** XEP-0199 between servers; the answer comes back on the partner's own stream. */
-  #ping(): string {
+  #start(socket: Socket, isDirectTls: boolean): void {
     const { localDomain, remoteDomain } = this.pair;
-    const id = this.#services.newId();
-    return `<iq type='get' id='keepalive-${id}' from='${localDomain}' to='${remoteDomain}'><ping xmlns='urn:xmpp:ping'/></iq>`;
+    this.#entry = this.#services.ledger.open();
+    const connection = new StreamConnection(socket, this, UNPROVED_LIMITS, () => this.#services.now());
+    this.#connection = connection;
+    if (isDirectTls) {
+      connection.start((raw) => this.#services.secureClient(raw, localDomain, remoteDomain, true));
+      return;
+    }
+    this.#step({ type: 'opened', security: undefined });
+    connection.start();
   }
 
   #step(event: OutboundEvent): void {
-    const streamId = streamIdOf(this.#state);
     try {
       const [state, effects] = stepOutbound(this.#state, event, this.#context);
       this.#state = state;
-      for (const effect of effects) this.#perform(effect, streamId);
+      for (const effect of effects) this.#perform(effect);
     } catch (error) {
       // Our bug costs this stream and no other.
-      this.#state = { at: 'closed' };
       const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
-      this.#end('', { why: 'fault', detail }, streamId);
+      this.#end('', { why: 'fault', detail });
     }
   }
 
-  #perform(effect: OutboundEffect, streamId: string): void {
+  #perform(effect: OutboundEffect): void {
     const { localDomain, remoteDomain } = this.pair;
     switch (effect.do) {
       case 'send':
@@ -233,11 +274,11 @@ export class OutboundStream {
         return;
       case 'admitted':
         this.#wasAdmitted = true;
-        this.#entry?.admit(this.#services.index.partnerOf(remoteDomain)?.partner.domain ?? remoteDomain);
+        this.#lastUsedAt = this.#services.now();
         this.#services.observe({
           type: 'stream-admitted',
           direction: 'outbound',
-          streamId: streamIdOf(this.#state),
+          streamId: this.#streamId,
           peerAddress: this.#connection?.remoteAddress ?? '',
           proof: effect.proof,
           tls: this.#tls,
@@ -251,36 +292,30 @@ export class OutboundStream {
         this.#events.onVerified(effect.streamId, effect.answer);
         return;
       case 'pair-refused':
+        // An outbound stream carries one pair: it is refused with the stream.
         return;
       case 'close':
-        this.#end(effect.xml, effect.ending, streamId);
+        this.#end(effect.xml, effect.ending);
         return;
     }
   }
 
-  #end(xml: string, ending: StreamEnding, streamId = ''): void {
+  #end(xml: string, ending: StreamEnding): void {
     if (this.#hasEnded) return;
     this.#hasEnded = true;
     this.#state = { at: 'closed' };
     this.#abort.abort();
+    this.#connection?.close(xml);
     this.#services.observe({
       type: 'stream-ended',
       direction: 'outbound',
-      streamId,
+      streamId: this.#streamId,
       peerAddress: this.#connection?.remoteAddress ?? '',
       localDomain: this.pair.localDomain,
       remoteDomain: this.pair.remoteDomain,
       wasAdmitted: this.#wasAdmitted,
       ending,
     });
-    this.#connection?.close(xml);
     this.#events.onEnded(ending);
   }
-}
-
-/** Seconds a stream for dialback questions stays without one. */
-const VERIFY_IDLE = 30;
-
-function streamIdOf(state: OutboundState): string {
-  return 'streamId' in state ? state.streamId : '';
 }

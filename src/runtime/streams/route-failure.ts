@@ -18,6 +18,10 @@ export const CONGESTED: RouteFailure = {
   condition: 'resource-constraint',
   text: 'the partner does not take messages fast enough',
 };
+export const TOO_LONG: RouteFailure = {
+  condition: 'policy-violation',
+  text: "the partner's server takes no message this long",
+};
 export const TOO_LATE: RouteFailure = {
   condition: 'remote-server-timeout',
   text: "the partner's server did not answer in time",
@@ -34,7 +38,7 @@ export function failureOf(ending: StreamEnding): RouteFailure {
         refusal: ending.reason,
       };
     case 'unreachable':
-      return NO_SERVER.has(ending.code)
+      return ending.code === 'dns-no-service'
         ? { condition: 'remote-server-not-found', text: "the partner's domain has no server" }
         : { condition: 'remote-server-timeout', text: "the partner's server cannot be reached" };
     case 'peer-error':
@@ -52,5 +56,3 @@ export function failureOf(ending: StreamEnding): RouteFailure {
       return { condition: 'remote-server-timeout', text: "the stream to the partner's server failed" };
   }
 }
-
-const NO_SERVER: ReadonlySet<string> = new Set(['dns-no-service', 'dns-not-found']);

@@ -25,7 +25,10 @@ export class StreamLedger {
   }
 
   /** Why one more connection from this address may not come in, or undefined. */
-  refusalFor(address: string, index: FederationIndex): 'connection-limit' | 'unproved-limit' | 'address-limit' | undefined {
+  refusalFor(
+    address: string,
+    index: FederationIndex,
+  ): 'connection-limit' | 'unproved-limit' | 'address-limit' | undefined {
     const { connectionLimit } = index.config.xmppGatewayConfiguration;
     if (this.#total >= connectionLimit) return 'connection-limit';
     if (this.#unproved >= Math.max(1, Math.ceil(connectionLimit * UNPROVED_SHARE))) return 'unproved-limit';
@@ -80,7 +83,8 @@ export class StreamLedger {
     const { domain, connectionLimit: own } = entry.partner;
     const limit = own ?? index.config.xmppGatewayConfiguration.partnerConnectionLimit;
     if ((this.#byPartner.get(domain) ?? 0) < limit) return undefined;
-    const path = own === undefined ? 'xmppGatewayConfiguration.partnerConnectionLimit' : `${entry.path}.connectionLimit`;
+    const path =
+      own === undefined ? 'xmppGatewayConfiguration.partnerConnectionLimit' : `${entry.path}.connectionLimit`;
     return refuse('partner-connection-limit', path);
   }
 }

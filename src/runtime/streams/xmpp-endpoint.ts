@@ -13,7 +13,8 @@ export class XmppEndpoint {
   /** By remote domain, then by local domain. */
   readonly #routes = new Map<string, Map<string, OutboundRoute>>();
   readonly #verifier: DialbackVerifier;
-  #isStopping = false;
+  /** `draining`: nothing new comes in, answers still go out. */
+  #phase: 'open' | 'draining' | 'stopped' = 'open';
   #isPaused = false;
 
   constructor(services: StreamServices) {
@@ -24,7 +25,8 @@ export class XmppEndpoint {
   /** Takes over a socket that came in. */
   accept(socket: Socket, isDirectTls: boolean): void {
     const address = socket.remoteAddress ?? '';
-    const reason = this.#isStopping ? 'shutting-down' : this.#services.ledger.refusalFor(address, this.#services.index);
+    const { ledger, index } = this.#services;
+    const reason = this.#phase === 'open' ? ledger.refusalFor(address, index) : 'shutting-down';
     if (reason !== undefined) {
       // Before any XML: an answer would cost more than it tells (XEP-0205).
       socket.on('error', () => undefined);
@@ -34,18 +36,22 @@ export class XmppEndpoint {
     }
     const stream = new InboundStream(socket, isDirectTls, this.#services, {
       verifyDialback: (question, answer) => this.#verifier.ask(question, answer),
+      takePong: (id, { remoteDomain, localDomain }) => this.#routeOf(remoteDomain, localDomain)?.takePong(id) ?? false,
       onEnded: (ended) => this.#inbound.delete(ended),
     });
     this.#inbound.add(stream);
     if (this.#isPaused) stream.pause();
+    stream.start();
   }
 
   /** Sends a stanza of one of our domains to a partner's; `done` hears once what became of it. Domains in normal form. */
   send(localDomain: string, remoteDomain: string, xml: string, done: SendDone): void {
-    const route = this.#routes.get(remoteDomain)?.get(localDomain);
-    if (route !== undefined) return route.send(xml, done);
-    if (this.#isStopping) return done(SHUTTING_DOWN);
-    this.#addRoute(localDomain, remoteDomain).send(xml, done);
+    if (this.#phase === 'stopped') {
+      done(SHUTTING_DOWN);
+      return;
+    }
+    const route = this.#routeOf(remoteDomain, localDomain) ?? this.#addRoute(localDomain, remoteDomain);
+    route.send(xml, done);
   }
 
   /** Puts another configuration in force and asks it about every stream. */
@@ -79,12 +85,12 @@ export class XmppEndpoint {
 
   /** Ends the streams that come in; those that go out stay for the answers that are still due. */
   shutdownInbound(): void {
-    this.#isStopping = true;
+    this.#phase = 'draining';
     for (const stream of this.#inbound) stream.shutdown();
   }
 
   shutdownOutbound(): void {
-    this.#isStopping = true;
+    this.#phase = 'stopped';
     for (const route of this.#allRoutes()) route.shutdown();
     this.#verifier.shutdown();
   }
@@ -96,6 +102,10 @@ export class XmppEndpoint {
       if (stream !== undefined) streams.push(stream);
     }
     return streams;
+  }
+
+  #routeOf(remoteDomain: string, localDomain: string): OutboundRoute | undefined {
+    return this.#routes.get(remoteDomain)?.get(localDomain);
   }
 
   #addRoute(localDomain: string, remoteDomain: string): OutboundRoute {

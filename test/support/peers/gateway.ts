@@ -18,7 +18,7 @@ export interface GatewayOptions {
   /** XMPP on ports 5269 and 5270, SIP on 5060 (UDP, TCP) and 5061 (TLS), health on 9269. */
   readonly address: string;
   readonly federation: XmppFederationProps;
-  /** Certificates and trust anchors by the names that the federation has for them. */
+  /** Certificates and trust anchors by the names that the federation has for them, and `sip`, which the pool sees. */
   readonly certificates: Readonly<Record<string, ThrowawayCertificate>>;
   /** File with the authorities it trusts. */
   readonly authorities: string;
@@ -69,7 +69,7 @@ export class GatewayProcess {
         ...['--sip-listen', `udp:${address}:${SIP_PORT},tcp:${address}:${SIP_PORT},tls:${address}:${SIPS_PORT}`],
         ...['--admin-listen', `${address}:${ADMIN_PORT}`],
         ...['--resolver', `${resolver.address}:${resolver.port}`, '--allow-private-addresses'],
-        ...['--outbound-address', address],
+        ...['--outbound-address', address, '--sip-certificate', 'sip'],
       ],
       directory: ROOT,
     });

@@ -58,6 +58,7 @@ auto_aliases=no
 dns=no
 rev_dns=no
 disable_core_dump=yes
+tcp_source_ipv4=${address}
 listen=udp:${address}:${SIP_PORT}
 listen=tcp:${address}:${SIP_PORT}
 ${tls === undefined ? 'disable_tls=yes' : `enable_tls=yes\nlisten=tls:${address}:${SIPS_PORT}`}

@@ -42,6 +42,16 @@ export const COMPONENT_PORT = 5347;
 
 const DIALBACK_ONLY = 'dialback_only';
 
+/** Another domain on the same server, with a certificate of its own and the same users. */
+export interface VirtualHost {
+  readonly domain: string;
+  readonly certificate: XmppPeerOptions['certificate'];
+}
+
+export interface ProsodyOptions extends XmppPeerOptions {
+  readonly virtualHosts?: readonly VirtualHost[];
+}
+
 /** As initiating entity Prosody takes EXTERNAL whenever it is offered; this hides the offer from it. */
 const DIALBACK_ONLY_SOURCE = `
 module:hook("stanza/http://etherx.jabber.org/streams:features", function (event)
@@ -65,11 +75,13 @@ export interface Prosody extends XmppPeer {
 }
 
 /** Starts Prosody; resolves when it accepts streams. Needs `prosody` and `lua-unbound`. */
-export async function startProsody(scope: Scope, options: XmppPeerOptions): Promise<Prosody> {
+export async function startProsody(scope: Scope, options: ProsodyOptions): Promise<Prosody> {
   const directory = await scratchDirectory(scope);
   const file = join(directory, 'prosody.cfg.lua');
   await writeFile(file, configuration(options, directory));
-  await writeUsers(directory, options.domain, options.users ?? []);
+  for (const { domain } of [options, ...(options.virtualHosts ?? [])]) {
+    await writeUsers(directory, domain, options.users ?? []);
+  }
   await writeFile(join(directory, `mod_${DIALBACK_ONLY}.lua`), DIALBACK_ONLY_SOURCE);
   const process = startProcess(scope, {
     name: `prosody ${options.domain}`,
@@ -85,8 +97,8 @@ export async function startProsody(scope: Scope, options: XmppPeerOptions): Prom
   return { domain: options.domain, address: options.address, process, shell };
 }
 
-function configuration(options: XmppPeerOptions, directory: string): string {
-  const { address, domain, mode, certificate, resolver, component } = options;
+function configuration(options: ProsodyOptions, directory: string): string {
+  const { address, domain, mode, resolver, component } = options;
   const isPlain = mode === 'plain-dialback';
   const isProvedByCertificate = mode === 'external' || mode === 'direct-tls';
   const modules = ['roster', 'saslauth', 'disco', 'ping', 'admin_shell', 's2s', 'c2s', 'presence', 'message', 'iq'];
@@ -118,15 +130,25 @@ function configuration(options: XmppPeerOptions, directory: string): string {
     `modules_enabled = { ${modules.map(quote).join('; ')} }`,
     // Left out of the list above, mod_s2s_auth_certs would still be loaded.
     `modules_disabled = { ${isProvedByCertificate ? '' : '"s2s_auth_certs"'} }`,
-    `ssl = { key = ${quote(certificate.key)}; certificate = ${quote(certificate.chain)};`,
-    `  cafile = ${quote(options.authorities)} }`,
+    ...tlsLines(options, options),
     `VirtualHost ${quote(domain)}`,
+    ...(options.virtualHosts ?? []).flatMap((host) => [
+      `VirtualHost ${quote(host.domain)}`,
+      ...tlsLines(host, options),
+    ]),
   ];
   if (component !== undefined) {
     lines.splice(1, 0, `component_ports = { ${COMPONENT_PORT} }`, `component_interfaces = { ${quote(address)} }`);
     lines.push(`Component ${quote(component.domain)}`, `  component_secret = ${quote(component.secret)}`);
   }
   return `${lines.join('\n')}\n`;
+}
+
+function tlsLines({ certificate }: Pick<VirtualHost, 'certificate'>, { authorities }: ProsodyOptions): string[] {
+  return [
+    `ssl = { key = ${quote(certificate.key)}; certificate = ${quote(certificate.chain)};`,
+    `  cafile = ${quote(authorities)} }`,
+  ];
 }
 
 /** Accounts as `mod_storage_internal` keeps them: one file each, far quicker than `prosodyctl register`. */

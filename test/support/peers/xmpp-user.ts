@@ -61,6 +61,11 @@ export function errorCondition(stanza: Stanza): string | undefined {
     ?.name;
 }
 
+/** Text of a stanza of type error; Prosody tells there why a stream to another server failed. */
+export function errorText(stanza: Stanza): string {
+  return child(stanza, 'error')?.children.find((element) => element.name === 'text')?.text ?? '';
+}
+
 /** A logged-in XMPP client. */
 export class XmppUser {
   readonly jid: string;
