@@ -3,8 +3,8 @@ import type {
   ExternalAccessPolicy,
   FederationConfig,
   ServedDomainConfig,
-  Site,
   SipNextHop,
+  Site,
   XmppAllowedPartner,
 } from '../config/index.ts';
 import type { OptionChange, SubjectKind } from './model.ts';
@@ -55,7 +55,13 @@ export function recordFacts(
   const keys = [...new Set([...Object.keys(before), ...Object.keys(after)])].sort(compareText);
   return keys.flatMap((option) => {
     if (skipped.includes(option)) return [];
-    return valueFacts(joinOption(prefix, option), option, subject, Reflect.get(before, option), Reflect.get(after, option));
+    return valueFacts(
+      joinOption(prefix, option),
+      option,
+      subject,
+      Reflect.get(before, option),
+      Reflect.get(after, option),
+    );
   });
 }
 

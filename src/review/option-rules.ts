@@ -177,9 +177,9 @@ export const OPTION_RULES: readonly OptionRule[] = [
     id: 'tls-off-with-dialback',
     risk: 'critical',
     direction: 'broadening',
-    reason: 'Without TLS only dialback is left: whoever controls DNS or the route can read everything and pose as the partner.',
-    appliesTo: (fact) =>
-      stepOf(fact, 'partner', 'tlsNegotiation', TLS_STRENGTH) < 0 && fact.after === 'NotSupported',
+    reason:
+      'Without TLS only dialback is left: whoever controls DNS or the route can read everything and pose as the partner.',
+    appliesTo: (fact) => stepOf(fact, 'partner', 'tlsNegotiation', TLS_STRENGTH) < 0 && fact.after === 'NotSupported',
   },
   {
     id: 'tls-weakened',
@@ -220,7 +220,8 @@ export const OPTION_RULES: readonly OptionRule[] = [
     id: 'dialback-on-without-tls',
     risk: 'critical',
     direction: 'broadening',
-    reason: 'Dialback may prove the domain on an unencrypted stream: whoever controls DNS or the route can pose as the partner.',
+    reason:
+      'Dialback may prove the domain on an unencrypted stream: whoever controls DNS or the route can pose as the partner.',
     appliesTo: (fact) =>
       isTurned(fact, 'partner', 'supportDialbackNegotiation', true) &&
       partnerAfter(fact)?.tlsNegotiation !== 'Required',
@@ -279,7 +280,8 @@ export const OPTION_RULES: readonly OptionRule[] = [
     risk: 'medium',
     direction: 'neutral',
     reason: 'Connections to the partner go somewhere else.',
-    appliesTo: (fact) => ['proxyFqdn', 'proxyPort', 'proxyDirectTls'].some((option) => isOption(fact, 'partner', option)),
+    appliesTo: (fact) =>
+      ['proxyFqdn', 'proxyPort', 'proxyDirectTls'].some((option) => isOption(fact, 'partner', option)),
   },
   {
     id: 'stanza-kind-allowed',
@@ -424,14 +426,16 @@ export const OPTION_RULES: readonly OptionRule[] = [
     risk: 'critical',
     direction: 'broadening',
     reason: 'Everybody in the domain gets a policy that allows XMPP. Was a group of users meant?',
-    appliesTo: (fact, context) => isGranted(fact, 'head', context) && hasDomain(usersGained(fact)) && !hasDomain(usersLost(fact)),
+    appliesTo: (fact, context) =>
+      isGranted(fact, 'head', context) && hasDomain(usersGained(fact)) && !hasDomain(usersLost(fact)),
   },
   {
     id: 'whole-domain-no-longer-allowed',
     risk: 'high',
     direction: 'narrowing',
     reason: 'Everybody in the domain loses a policy that allows XMPP.',
-    appliesTo: (fact, context) => isGranted(fact, 'base', context) && hasDomain(usersLost(fact)) && !hasDomain(usersGained(fact)),
+    appliesTo: (fact, context) =>
+      isGranted(fact, 'base', context) && hasDomain(usersLost(fact)) && !hasDomain(usersGained(fact)),
   },
   {
     id: 'users-exchanged',

@@ -28,7 +28,12 @@ function documentFacts(base: FederationConfig, head: FederationConfig): readonly
   const [gateway, gatewayAfter] = [base.xmppGatewayConfiguration, head.xmppGatewayConfiguration];
   return [
     ...recordFacts('', federation, base, head, PARTS),
-    ...recordFacts('accessEdgeConfiguration', { kind: 'edge', ...makePair<object>('edge', edge, edgeAfter) }, edge, edgeAfter),
+    ...recordFacts(
+      'accessEdgeConfiguration',
+      { kind: 'edge', ...makePair<object>('edge', edge, edgeAfter) },
+      edge,
+      edgeAfter,
+    ),
     ...recordFacts(
       'xmppGatewayConfiguration',
       { kind: 'gateway', ...makePair('gateway', gateway, gatewayAfter) },

@@ -34,7 +34,14 @@ function pairFacts(pair: Pair<XmppAllowedPartner>, moves: ReadonlyMap<string, Mo
   const isRenamed = before.domain !== after.domain;
   if (isRenamed) {
     const option = 'domain';
-    facts.push({ subject, kind: 'renamed', option, path: `${path}.domain`, before: before.domain, after: after.domain });
+    facts.push({
+      subject,
+      kind: 'renamed',
+      option,
+      path: `${path}.domain`,
+      before: before.domain,
+      after: after.domain,
+    });
   }
   // A primary domain that becomes an additional one, or the other way round, is part of the renaming.
   const hasStayed = (domain: string) => isRenamed && (domain === before.domain || domain === after.domain);
@@ -45,7 +52,15 @@ function pairFacts(pair: Pair<XmppAllowedPartner>, moves: ReadonlyMap<string, Mo
     if (!domainsOf(after).includes(before.domain) && !moves.has(before.domain)) had.push(before.domain);
     if (!domainsOf(before).includes(after.domain) && !moves.has(after.domain)) has.push(after.domain);
   }
-  facts.push(...listFact(`${path}.additionalDomains`, 'additionalDomains', subject, had.sort(compareText), has.sort(compareText)));
+  facts.push(
+    ...listFact(
+      `${path}.additionalDomains`,
+      'additionalDomains',
+      subject,
+      had.sort(compareText),
+      has.sort(compareText),
+    ),
+  );
   return facts;
 }
 
@@ -66,8 +81,12 @@ function domainsOf(partner: XmppAllowedPartner): readonly string[] {
 
 /** Joins a partner that went and one that came when they share domains; those with most in common first. */
 function withRenames(pairs: readonly Pair<XmppAllowedPartner>[]): readonly Pair<XmppAllowedPartner>[] {
-  const gone = claimsOf(pairs.flatMap(({ before, after }) => (before === undefined || after !== undefined ? [] : [before])));
-  const come = claimsOf(pairs.flatMap(({ before, after }) => (after === undefined || before !== undefined ? [] : [after])));
+  const gone = claimsOf(
+    pairs.flatMap(({ before, after }) => (before === undefined || after !== undefined ? [] : [before])),
+  );
+  const come = claimsOf(
+    pairs.flatMap(({ before, after }) => (after === undefined || before !== undefined ? [] : [after])),
+  );
   const candidates = new Map<XmppAllowedPartner, Map<XmppAllowedPartner, number>>();
   for (const [domain, old] of gone) {
     const fresh = come.get(domain);

@@ -53,7 +53,11 @@ export function sampleOf(texts: Iterable<string>): Sampled {
 export function walkSorted(
   before: readonly string[],
   after: readonly string[],
-  see: { readonly both: (text: string) => void; readonly removed: (text: string) => void; readonly added: (text: string) => void },
+  see: {
+    readonly both: (text: string) => void;
+    readonly removed: (text: string) => void;
+    readonly added: (text: string) => void;
+  },
 ): void {
   let i = 0;
   let j = 0;

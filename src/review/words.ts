@@ -8,8 +8,8 @@ export function numeral(count: number): string {
 }
 
 /** `1 partner`, `12 partners`. */
-export function counted(count: number, noun: string): string {
-  return `${numeral(count)} ${noun}${count === 1 ? '' : 's'}`;
+export function counted(count: number, noun: string, plural = `${noun}s`): string {
+  return `${numeral(count)} ${count === 1 ? noun : plural}`;
 }
 
 /** `a`, `a and b`, `a, b and c`. */
@@ -25,19 +25,25 @@ export function named({ count, samples }: Sampled, noun: string): string {
 }
 
 /** Up to three names, or the first three and how many more there are. */
-export function namedFirst({ count, samples }: Sampled, noun: string): string {
+export function namedFirst({ count, samples }: Sampled): string {
   if (count <= MAX_NAMES && samples.length === count) return enumerated(samples);
   const shown = samples.slice(0, MAX_NAMES);
-  return `${shown.join(', ')} and ${counted(count - shown.length, `more ${noun}`)}`;
+  return `${shown.join(', ')} and ${numeral(count - shown.length)} more`;
 }
 
+/** Which part of all our users is meant. */
+export type Extent = 'everybody' | 'some';
+
 /** `1 240 users and everyone else at contoso.com (policy Sales)`. */
-export function usersInWords({ users, patterns, restOf, policies }: UserReach): string {
+export function usersInWords({ users, patterns, restOf, policies }: UserReach, extent: Extent): string {
   const parts: string[] = [];
-  if (users.count > 0) parts.push(users.count <= MAX_NAMES ? enumerated(users.samples) : counted(users.count, 'user'));
-  const others = parts.length + patterns.count > 0 ? 'everyone else at' : 'everyone at';
-  if (patterns.count > 0) parts.push(`everyone of ${named(patterns, 'pattern')}`);
-  if (restOf.count > 0) parts.push(`${others} ${namedFirst(restOf, 'domain')}`);
-  const noun = policies.count === 1 ? 'policy' : 'policies';
-  return `${enumerated(parts)} (${noun} ${namedFirst(policies, 'policy').replace(/policys$/, 'policies')})`;
+  if (extent === 'everybody') {
+    parts.push(`everyone at ${namedFirst(restOf)}`);
+  } else {
+    if (users.count > 0)
+      parts.push(users.count <= MAX_NAMES ? enumerated(users.samples) : counted(users.count, 'user'));
+    if (patterns.count > 0) parts.push(`everyone named ${named(patterns, 'pattern')}`);
+    if (restOf.count > 0) parts.push(`everyone else at ${namedFirst(restOf)}`);
+  }
+  return `${enumerated(parts)} (${policies.count === 1 ? 'policy' : 'policies'} ${namedFirst(policies)})`;
 }

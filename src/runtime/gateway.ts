@@ -56,6 +56,7 @@ const NO_NEXT_HOP: SipOutcome = { status: 503, reason: 'No Next Hop Is Up', sour
 export class Gateway {
   readonly #settings: HostSettings;
   readonly #logger: Logger;
+  readonly #sipHost: string | undefined;
   readonly #files: InForceFiles;
   readonly #audit: AuditLog;
   readonly #traffic = new TrafficLedger();
@@ -111,6 +112,7 @@ export class Gateway {
     this.#inForce = parts.inForce;
     this.#resolver = parts.resolver;
     const { index, dialbackSecret, tls } = parts.inForce;
+    this.#sipHost = sipHost(settings, index.config.domains[0]?.domain);
     const audit = new AuditLog(logger, Date.now);
     this.#audit = audit;
 
@@ -184,7 +186,6 @@ export class Gateway {
       },
     });
 
-    const host = sipHost(settings, index.config.domains[0]?.domain);
     this.#sip = new SipEndpoint({
       sip: effectiveSip(index.config.sip, settings),
       onMessage: (message, _peer, answer) => {
@@ -197,7 +198,7 @@ export class Gateway {
         metrics.onSip(event);
       },
       listen: sipListeners(settings),
-      ...(host === undefined ? {} : { host }),
+      ...(this.#sipHost === undefined ? {} : { host: this.#sipHost }),
       tls: sipTlsOptions(tls, this.#sipCertificate(parts.inForce)),
       judgePeer: (socket) => judgeSipPeer(socket, this.#inForce.tls.defaultTrust, Date.now()),
       resolver: this.#resolver,
@@ -259,7 +260,8 @@ export class Gateway {
   }
 
   #bridgePolicy({ index }: InForce): BridgePolicy {
-    return { index, maxRequestBytes: largestRequest(effectiveSip(index.config.sip, this.#settings)) };
+    const sip = effectiveSip(index.config.sip, this.#settings);
+    return { index, maxRequestBytes: largestRequest(sip, this.#sipHost) };
   }
 
   #sipCertificate({ index }: InForce): string {

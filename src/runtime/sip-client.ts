@@ -180,6 +180,8 @@ export class SipClient {
   }
 
   onClosed(flow: SipFlow, wasOpen: boolean, reason: string): void {
+    // Only these ever carry our requests.
+    if (!flow.isOutbound && !flow.mayReuse) return;
     this.#nextHops.onClosed(flow, wasOpen, reason, this.#nowMs);
     const lost: ClientTransaction[] = [];
     for (const transaction of this.#pending.values()) if (transaction.flow === flow) lost.push(transaction);

@@ -22,7 +22,7 @@ export interface SipServerOptions {
   readonly observe: SipObserver;
   /** See SipClientOptions. */
   readonly token: string;
-  /** Transactions kept at a time, answered ones that linger over UDP included. */
+  /** Transactions kept at a time: not answered yet, or lingering over UDP for requests that come again. */
   readonly maxTransactions: number;
   /** Media types named in Accept. */
   readonly acceptTypes: readonly string[];
@@ -107,7 +107,7 @@ export class SipServer {
     }
     // An ACK is never answered, whatever it is about.
     if (method === 'ACK') return;
-    if (this.#open + this.#transactions.size >= this.#options.maxTransactions) {
+    if (!this.#hasRoom()) {
       this.#options.observe({ event: 'overload', direction: 'from-sip' });
       // Over UDP silence makes the peer ask again later. A 503 would take the whole gateway out of the pool's routing.
       if (!isDatagram) this.#respond(flow, request, 500, 'Too Many Requests Under Way', 'Retry-After: 1\r\n');
@@ -140,6 +140,8 @@ export class SipServer {
 
   /** A flow is gone: what came over it can no longer be answered. */
   onClosed(flow: SipFlow): void {
+    // Strangers come and go, and never get as far as a transaction.
+    if (!flow.isTrusted) return;
     for (const transaction of this.#transactions.values()) {
       if (transaction.flow !== flow) continue;
       if (transaction.state.name === 'trying') this.#end(transaction);
@@ -266,6 +268,18 @@ export class SipServer {
       }
     }
     if (state.name === 'terminated' && transaction.key !== '') this.#transactions.delete(transaction.key);
+  }
+
+  /** Whether one more transaction may be kept. The oldest makes room when it has its answer and only lingers. */
+  #hasRoom(): boolean {
+    const { maxTransactions } = this.#options;
+    if (this.#open >= maxTransactions) return false;
+    if (this.#transactions.size < maxTransactions) return true;
+    const [oldest] = this.#transactions.values();
+    if (oldest === undefined || oldest.state.name === 'trying') return false;
+    this.#step(oldest, 'transport-failed');
+    this.#transactions.delete(oldest.key);
+    return true;
   }
 
   /** Forgets a request that was never answered. */

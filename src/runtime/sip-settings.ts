@@ -5,6 +5,7 @@ import type { SipListener } from './sip-endpoint.ts';
 
 /** RFC 3428 section 8: what a MESSAGE may have where there is no congestion control. */
 const UDP_REQUEST_LIMIT = 1_300;
+const ORDINARY_HOST = 64;
 
 /** The SIP side of the configuration, with the next hops of this host where it has any. */
 export function effectiveSip(sip: SipConfiguration, { sipNextHops }: HostSettings): SipConfiguration {
@@ -13,9 +14,15 @@ export function effectiveSip(sip: SipConfiguration, { sipNextHops }: HostSetting
   return { ...sip, nextHops };
 }
 
-/** Bytes of the largest request that every next hop can take; undefined for no limit. */
-export function largestRequest({ nextHops }: SipConfiguration): number | undefined {
-  return nextHops.some(({ transport }) => transport === 'udp') ? UDP_REQUEST_LIMIT : undefined;
+/**
+ * Bytes of the largest request that every next hop can take; undefined for no limit. Translation reckons with a Via of
+ * ordinary length: what it lets through must not be refused further on, or a refusal would tell that a user exists.
+ *
+ * @param host this host in SIP headers
+ */
+export function largestRequest({ nextHops }: SipConfiguration, host = ''): number | undefined {
+  if (!nextHops.some(({ transport }) => transport === 'udp')) return undefined;
+  return UDP_REQUEST_LIMIT - Math.max(0, host.length - ORDINARY_HOST);
 }
 
 /**

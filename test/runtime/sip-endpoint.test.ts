@@ -542,7 +542,7 @@ test('a handler that throws: 500, and the error is told', async (t) => {
 test('a handler that never answers costs nothing after 32 seconds', async (t) => {
   let late: ((status: number) => void) | undefined;
   const { world, status, wire } = await line(t, 'udp', {
-    maxServerTransactions: 2,
+    maxServerTransactions: 1,
     onMessage: (_message, _peer, answer) => {
       late = answer;
     },
@@ -574,6 +574,19 @@ test('UDP: the same request again gets the same answer and is handled once', asy
   const old = text.replace(';branch=z9hG4bKpeer1', '');
   assert.deepEqual([...say(old), ...say(old)].length, 2);
   assert.equal(messages.length, 3);
+});
+
+test('UDP: an answered transaction makes room for a new one before its time', async (t) => {
+  const { world, say } = await line(t, 'udp', { maxServerTransactions: 3 });
+  const ask = (branch: number) => request('OPTIONS', { Via: `SIP/2.0/UDP peer.example;branch=z9hG4bK${branch};rport` });
+  const answers = Array.from({ length: 10 }, (_, i) => say(ask(i)));
+  assert.deepEqual(
+    answers.map(({ length }) => length),
+    Array(10).fill(1),
+  );
+  assert.deepEqual(world.named('overload'), []);
+  // The newest are still known.
+  assert.deepEqual(say(ask(9)), answers[9]);
 });
 
 test('UDP: INVITE is answered until its ACK, CANCEL is known or not', async (t) => {

@@ -360,6 +360,35 @@ test('reconfigure: with other authorities the peers are judged anew', async (t) 
   assert.equal((await c.event('connection-closed')).reason, 'no longer trusted');
 });
 
+test('no session is resumed: whoever comes back is judged again', async (t) => {
+  const b = await Party.start(t, { sip: sip({ names: ['gateway.example'] }), listen: listen('tls'), tls: tls(pool) });
+  for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
+    const dial = (session?: Buffer) =>
+      connectTls({
+        host: '127.0.0.1',
+        port: b.port('tls'),
+        rejectUnauthorized: false,
+        cert: gateway.chainPem,
+        key: gateway.privateKeyPem,
+        maxVersion: version,
+        ...(session === undefined ? {} : { session }),
+      });
+    const first = dial();
+    // In TLS 1.3 a session would come with or before the first data.
+    let session: Buffer | undefined;
+    first.on('session', (offered) => {
+      session = offered;
+    });
+    first.write(request('OPTIONS'));
+    await once(first, 'data');
+    first.destroy();
+    const second = dial(session ?? first.getSession());
+    await once(second, 'secureConnect');
+    assert.equal(second.isSessionReused(), false, version);
+    second.destroy();
+  }
+});
+
 test('strangers cannot take every connection, and do not stay', async (t) => {
   const b = await Party.start(t, {
     sip: sip({ names: ['gateway.example'] }),
