@@ -237,7 +237,7 @@ test('inbound: nothing is delivered that is not proved and allowed at that momen
         hasEnded ||= play.state.at === 'closed';
       }
     }),
-    { numRuns: 6_000 },
+    { numRuns: 10_000 },
   );
   assert.ok(deliveries > 500, 'the events are such that something gets through');
 });
@@ -283,7 +283,7 @@ test('outbound: nothing is admitted that the peer and the policy did not both gr
         hasEnded ||= play.state.at === 'closed';
       }
     }),
-    { numRuns: 6_000 },
+    { numRuns: 10_000 },
   );
   assert.ok(counts.admitted > 100 && counts.verified > 50, 'the events are such that something gets through');
 });
