@@ -5,12 +5,19 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { build } from 'esbuild';
+import { build, type OnLoadResult } from 'esbuild';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const folder = resolve(process.argv[2] ?? join(root, 'dist'));
 const bundle = join(folder, 'xmpp-federation.mjs');
 const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+
+// Zod brings its messages in fifty languages: a third of the file, and read at every start. Ours are its English ones.
+const LANGUAGES = /node_modules[\\/]zod[\\/]v4[\\/]locales[\\/]index\.js$/;
+const ENGLISH: OnLoadResult = {
+  contents: "export { default as en } from './en.js';",
+  resolveDir: join(root, 'node_modules/zod/v4/locales'),
+};
 
 rmSync(folder, { recursive: true, force: true });
 const compiler = join(root, 'node_modules/typescript/bin/tsc');
@@ -36,6 +43,7 @@ await build({
   },
   // The one file has no package.json beside it.
   define: { BUNDLED_VERSION: JSON.stringify(version) },
+  plugins: [{ name: 'english-only', setup: ({ onLoad }) => onLoad({ filter: LANGUAGES }, () => ENGLISH) }],
   // Only synthesis needs these, which happens in the user's own app.
   external: ['cdktf', 'constructs', '@cdktf/*'],
   logLevel: 'warning',

@@ -10,6 +10,14 @@ export {
 } from './federation-index.ts';
 export { type StreamSide, streamOutcome } from './outcome.ts';
 export {
+  type ReachCell,
+  type ReachRow,
+  reachMatrix,
+  STANZA_KINDS,
+  type UserClass,
+  userClasses,
+} from './reach-matrix.ts';
+export {
   type DialbackErrorCondition,
   REFUSALS,
   type Refusal,
@@ -19,6 +27,7 @@ export {
   refusalOf,
 } from './refusal.ts';
 export { authorizeStanza, maySeeNotes, type StanzaFacts, type StanzaKind } from './stanza-policy.ts';
+export { noDirection, type Party, stanzaBetween } from './stanza-question.ts';
 export {
   AUTH_METHODS,
   type AuthMethod,

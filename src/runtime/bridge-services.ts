@@ -1,4 +1,4 @@
-import type { Refused, StanzaKind } from '../policy/index.ts';
+import type { FederationIndex, Refused, StanzaKind } from '../policy/index.ts';
 import type { SipPageMessage } from './sip/page-message.ts';
 import type { SipOutcome } from './sip-client.ts';
 import type { SendDone } from './streams/outbound-route.ts';
@@ -12,6 +12,13 @@ export interface ContactList {
 
 /** Nobody is listed: what cannot be known is a refusal for contacts of `PublicUnverified` partners. */
 export const NO_CONTACTS: ContactList = { isListed: () => false };
+
+/** What decides about messages, replaced whole by a reload. */
+export interface BridgePolicy {
+  readonly index: FederationIndex;
+  /** Largest SIP request in bytes, where the way to the pool has such a limit. */
+  readonly maxRequestBytes: number | undefined;
+}
 
 /** What the bridge needs from the world around it. */
 export interface BridgeServices {

@@ -7,7 +7,7 @@ import {
   refuse,
   type StanzaKind,
 } from '../policy/index.ts';
-import type { BridgeServices, Direction } from './bridge-services.ts';
+import type { BridgePolicy, BridgeServices, Direction } from './bridge-services.ts';
 import { stanzaErrorNotice } from './interwork/delivery-notice.ts';
 import { bounceAllowed, sipFailureReply, stanzaErrorReply, stanzaErrorToSip } from './interwork/errors.ts';
 import { messageAddresses, messageToStanza } from './interwork/sip-to-xmpp.ts';
@@ -25,13 +25,6 @@ import type { Jid } from './xmpp/jid.ts';
 import type { Proof } from './xmpp/session.ts';
 import type { StanzaErrorCondition } from './xmpp/stanza-error.ts';
 
-/** What decides about messages, replaced whole by a reload. */
-export interface BridgePolicy {
-  readonly index: FederationIndex;
-  /** Largest SIP request in bytes, where the way to the pool has such a limit. */
-  readonly maxRequestBytes: number | undefined;
-}
-
 /** Between the streams of partners and the SIP pool: asks the policy, translates, sees to it that every sender hears of a failure. */
 export class Bridge {
   readonly #services: BridgeServices;
@@ -39,6 +32,7 @@ export class Bridge {
   #index: FederationIndex;
   #toSip: MessageToSipOptions;
   #underWay = 0;
+  #waitingReplies = 0;
 
   constructor(policy: BridgePolicy, services: BridgeServices) {
     this.#services = services;
@@ -49,6 +43,11 @@ export class Bridge {
   /** Messages whose fate is not known yet. */
   get underWay(): number {
     return this.#underWay;
+  }
+
+  /** Errors and answers to partners that are neither sent nor lost. */
+  get waitingReplies(): number {
+    return this.#waitingReplies;
   }
 
   apply(policy: BridgePolicy): void {
@@ -159,11 +158,8 @@ export class Bridge {
     const type = stanza.attr('type');
     // RFC 6121 sections 3.1.3 and 4.3.2: what a server says of a user who does not exist.
     if (kind === 'subscribe' && (type === 'subscribe' || type === 'probe')) {
-      this.#reply(
-        to.domain,
-        from.domain,
-        `<presence from='${escapeAttribute(to.bare)}' to='${escapeAttribute(from.bare)}' type='unsubscribed'/>`,
-      );
+      const [us, them] = [escapeAttribute(to.bare), escapeAttribute(from.bare)];
+      this.#reply(to.domain, from.domain, `<presence from='${us}' to='${them}' type='unsubscribed'/>`);
     } else if (kind === 'iq' && (type === 'get' || type === 'set')) {
       this.#reply(to.domain, from.domain, stanzaErrorReply(stanza, 'service-unavailable'));
     }
@@ -180,7 +176,9 @@ export class Bridge {
   }
 
   #reply(localDomain: string, remoteDomain: string, xml: string): void {
+    this.#waitingReplies += 1;
     this.#services.sendToPartner(localDomain, remoteDomain, xml, (failure) => {
+      this.#waitingReplies -= 1;
       if (failure !== undefined) this.#services.traffic.of(this.#index.partnerOf(remoteDomain)).lostReplies += 1;
     });
   }
@@ -192,8 +190,8 @@ export class Bridge {
     const addresses = messageAddresses(message, index);
     if (!addresses.ok) {
       const { status, reason } = addresses;
-      const { from, requestUri: to } = message;
-      this.#services.observe({ type: 'pool-message-refused', from, to, status, reason });
+      const ends = { from: message.from, to: message.requestUri };
+      this.#services.observe({ type: 'pool-message-refused', ...ends, status, reason });
       answer(status, reason);
       return;
     }

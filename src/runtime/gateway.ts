@@ -4,8 +4,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { type Finding, lintFederation } from '../config/index.ts';
 import { AuditLog } from './audit.ts';
-import { Bridge, type BridgePolicy } from './bridge.ts';
-import { type ContactList, NO_CONTACTS } from './bridge-services.ts';
+import { Bridge } from './bridge.ts';
+import { type BridgePolicy, type ContactList, NO_CONTACTS } from './bridge-services.ts';
 import { InFlightWindow } from './in-flight-window.ts';
 import { type InForce, InForceFiles } from './in-force.ts';
 import { Metrics } from './metrics.ts';
@@ -45,8 +45,10 @@ export interface GatewayOptions {
 }
 
 const TICK_MS = 1_000;
-/** Seconds that what was accepted has to reach its end when the gateway stops. */
-const DRAIN_TIMEOUT = 10;
+/** Milliseconds that partners have to close their streams once we have closed our side: what they sent until then counts. */
+const LEAVE_TIMEOUT = 3_000;
+/** Milliseconds for answers to partners that wait for a stream. */
+const REPLY_TIMEOUT = 3_000;
 /** Milliseconds for the last words on every stream. */
 const FAREWELL_TIMEOUT = 6_000;
 const MAX_FINDINGS_LOGGED = 20;
@@ -202,7 +204,7 @@ export class Gateway {
       tls: sipTlsOptions(tls, this.#sipCertificate(parts.inForce)),
       judgePeer: (socket) => judgeSipPeer(socket, this.#inForce.tls.defaultTrust, Date.now()),
       resolver: this.#resolver,
-      drainTimeout: DRAIN_TIMEOUT,
+      drainTimeout: settings.drainTimeout,
     });
   }
 
@@ -392,10 +394,13 @@ export class Gateway {
     if (this.#isListening) this.#logger.info({ event: 'stopping' }, 'stopping');
     for (const listener of this.#listeners) listener.close();
     this.#xmpp.shutdownInbound();
+    await waitWhile(() => this.#xmpp.isLeaving, LEAVE_TIMEOUT);
+    this.#xmpp.shutdownInbound();
     // Answers of the pool that are still due become errors to partners: the streams to them go last.
     await this.#sip.stop();
+    await waitWhile(() => this.#bridge.waitingReplies > 0, REPLY_TIMEOUT);
     this.#xmpp.shutdownOutbound();
-    for (let waited = 0; this.#services.ledger.total > 0 && waited < FAREWELL_TIMEOUT; waited += 20) await delay(20);
+    await waitWhile(() => this.#services.ledger.total > 0, FAREWELL_TIMEOUT);
     clearInterval(this.#timer);
     await this.#admin?.close();
     this.#resolver.close();
@@ -409,6 +414,10 @@ const STARTED_AT = performance.timeOrigin;
 /** Milliseconds since 1970 by a clock that nobody sets: time-outs do not all end at once because it was wrong before. */
 function steadyNow(): number {
   return STARTED_AT + performance.now();
+}
+
+async function waitWhile(isSo: () => boolean, milliseconds: number): Promise<void> {
+  for (let waited = 0; isSo() && waited < milliseconds; waited += 20) await delay(20);
 }
 
 function cannotListen(place: string): (cause: unknown) => never {

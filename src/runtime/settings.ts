@@ -29,6 +29,8 @@ export interface HostSettings {
   readonly allowPrivateAddresses: boolean;
   /** Local address of connections to partners; the system chooses when undefined. */
   readonly outboundAddress: string | undefined;
+  /** Seconds that what was accepted has to reach its end when the gateway stops. */
+  readonly drainTimeout: number;
 }
 
 export interface ListenAddress {
@@ -79,6 +81,7 @@ export const DEFAULT_SETTINGS: Omit<HostSettings, 'configFile'> = {
   logLevel: 'info',
   allowPrivateAddresses: false,
   outboundAddress: undefined,
+  drainTimeout: 10,
 };
 
 /** A value of a setting that cannot be used; the message says what was expected and what was found. */
@@ -130,6 +133,12 @@ export function parseAddress(text: string): string {
 /** A domain name or an IP address. */
 export function parseHost(text: string): string {
   return normalizeDomain(text) ?? readAddress(text) ?? fail('a host name or an IP address', text);
+}
+
+/** Whole seconds, up to an hour. */
+export function parseSeconds(text: string): number {
+  const seconds = /^[0-9]{1,4}$/.test(text) ? Number(text) : Number.NaN;
+  return seconds <= 3_600 ? seconds : fail('whole seconds from 0 to 3600', text);
 }
 
 /** `yes`, `no` and their usual spellings. An empty text is neither: a variable that is set to nothing decides nothing. */

@@ -39,6 +39,7 @@ export class LiveFederation {
   readonly #test: TestContext;
   readonly #resolver: DnsResolver;
   readonly #records = new Map<string, readonly ZoneRecord[]>();
+  readonly #ports = new Map<string, number>();
 
   /** A folder with certificates for contoso.com, a name server, and a pool that takes every message. */
   static async create(t: TestContext): Promise<LiveFederation> {
@@ -171,9 +172,15 @@ export class LiveFederation {
       caFile: this.caFile,
       resolver: this.#resolver,
     });
-    this.serve(domain, { starttls: await partner.listen() });
+    this.#ports.set(domain, await partner.listen());
+    this.serve(domain, { starttls: this.portOf(domain) });
     this.#test.after(() => partner.stop());
     return partner;
+  }
+
+  /** Where a partner's server listens. */
+  portOf(domain: string): number {
+    return this.#ports.get(domain) ?? 0;
   }
 
   #address(host: string): void {

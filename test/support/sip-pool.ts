@@ -41,6 +41,7 @@ export class SipPool {
         ca: options.authority.certificatePem,
       },
       resolver: options.resolver,
+      drainTimeout: 0,
       observe: (event) => this.events.push(event),
       onMessage: ({ requestUri, from, body }, _peer, answer) => {
         this.received.push({ to: requestUri, from, body: body.toString(), answer });

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { connect, isIP, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { isPublicAddress } from './address-guard.ts';
@@ -79,6 +80,8 @@ class Race<T extends DialTarget> {
 
   constructor(options: DialOptions<T>) {
     this.#options = options;
+    // Each attempt listens for the end of the race as long as its head start lasts; the attempts are bounded.
+    setMaxListeners(2 * MAX_ATTEMPTS, this.#stop.signal);
   }
 
   async run(): Promise<Dialled<T>> {

@@ -30,6 +30,8 @@ export interface InboundStreamEvents {
   verifyDialback(question: DialbackQuestion, answer: (answer: DialbackAnswer) => void): void;
   /** Takes an answer to a ping of ours (XEP-0199); says whether it was one. */
   takePong(id: string, proof: Proof): boolean;
+  /** A domain of the partner has been proved. */
+  onAdmitted(proof: Proof): void;
   onEnded(stream: InboundStream): void;
 }
 
@@ -122,8 +124,14 @@ export class InboundStream {
     if (this.#state.at === 'open') this.#widenLimits();
   }
 
+  /** An open stream stays to take what is on its way; asked again, it ends. */
   shutdown(): void {
     this.#step({ type: 'shutdown' });
+  }
+
+  /** Whether only the peer has still to close the stream. */
+  get isLeaving(): boolean {
+    return this.#state.at === 'leaving';
   }
 
   pause(): void {
@@ -139,7 +147,8 @@ export class InboundStream {
     const { streamEstablishmentTimeout, streamInactivityTimeout, keepAliveInterval } =
       this.#services.index.config.xmppGatewayConfiguration;
     const state = this.#state;
-    if (state.at === 'closed') return;
+    // How long the peer may take to leave is for who shuts down to say.
+    if (state.at === 'closed' || state.at === 'leaving') return;
     if (state.at !== 'open') {
       if (now - this.#openedAt >= streamEstablishmentTimeout * 1_000) {
         this.#step({ type: 'timeout', what: 'establishment' });
@@ -240,6 +249,7 @@ export class InboundStream {
     this.#widenLimits();
     const { direction, streamId, peerAddress } = this.#identity();
     this.#services.observe({ type: 'stream-admitted', direction, streamId, peerAddress, proof, tls: this.#tls });
+    this.#events.onAdmitted(proof);
   }
 
   #widenLimits(): void {

@@ -91,6 +91,14 @@ export class OutboundRoute {
     for (const { done } of overdue) done(TOO_LATE);
   }
 
+  /**
+   * The partner has just come to us, so it is worth another try: answers to what it sends would be lost in a pause.
+   * The failures still count, and each stream of the partner ends one pause.
+   */
+  endPause(): void {
+    this.#pauseUntil = 0;
+  }
+
   reconsider(): void {
     // A changed configuration may have mended what failed.
     this.#failures = 0;

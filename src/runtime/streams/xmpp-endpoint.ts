@@ -37,6 +37,7 @@ export class XmppEndpoint {
     const stream = new InboundStream(socket, isDirectTls, this.#services, {
       verifyDialback: (question, answer) => this.#verifier.ask(question, answer),
       takePong: (id, { remoteDomain, localDomain }) => this.#routeOf(remoteDomain, localDomain)?.takePong(id) ?? false,
+      onAdmitted: ({ remoteDomain, localDomain }) => this.#routeOf(remoteDomain, localDomain)?.endPause(),
       onEnded: (ended) => this.#inbound.delete(ended),
     });
     this.#inbound.add(stream);
@@ -83,10 +84,18 @@ export class XmppEndpoint {
     for (const stream of this.#inbound) stream.resume();
   }
 
-  /** Ends the streams that come in; those that go out stay for the answers that are still due. */
+  /**
+   * Ends the streams that come in; those that go out stay for the answers that are still due. Open ones take what is on
+   * its way until their peers have closed them too; asked again, they end.
+   */
   shutdownInbound(): void {
     this.#phase = 'draining';
     for (const stream of this.#inbound) stream.shutdown();
+  }
+
+  /** Whether a peer has still to close a stream that came in. */
+  get isLeaving(): boolean {
+    return [...this.#inbound].some((stream) => stream.isLeaving);
   }
 
   shutdownOutbound(): void {

@@ -803,11 +803,28 @@ describe('the end', () => {
     assert.deepEqual(failed.ending, { why: 'peer-error', condition: 'conflict', detail: 'x'.repeat(256) });
     const broken = provedByExternal().tell({ type: 'broken', condition: 'not-well-formed', text: 'malformed tag' });
     assert.equal(streamErrorIn(broken.said), 'not-well-formed');
-    assert.equal(streamErrorIn(provedByExternal().tell({ type: 'shutdown' }).said), 'system-shutdown');
+    const unproved = new InboundPlay(indexWith(LENIENT)).open(undefined).tell({ type: 'shutdown' });
+    assert.equal(streamErrorIn(unproved.said), 'system-shutdown');
+  });
+
+  // RFC 6120 section 4.4
+  test('by us, but only when the peer has closed it too: what it sent until then is delivered', () => {
+    const play = provedByExternal().tell({ type: 'shutdown' });
+    assert.equal(play.said, '</stream:stream>');
+    assert.equal(play.did, 'send');
+    assert.equal(play.hear(MESSAGE).did, 'deliver');
+    assert.equal(play.hear(`<db:result from='adatum.com' to='contoso.com'>key</db:result>`).did, '');
+    assert.equal(play.tell({ type: 'stream-end' }).said, '');
+    assert.deepEqual(play.ending, { why: 'shutdown' });
+    const impatient = provedByExternal().tell({ type: 'shutdown' }, { type: 'shutdown' });
+    assert.deepEqual([impatient.said, impatient.ending], ['', { why: 'shutdown' }]);
+    const broken = provedByExternal().tell({ type: 'shutdown' });
+    assert.equal(broken.tell({ type: 'broken', condition: 'not-well-formed', text: '' }).said, '');
+    assert.equal(broken.state.at, 'closed');
   });
 
   test('every closed stream stays closed', () => {
-    const play = provedByExternal().tell({ type: 'shutdown' });
+    const play = provedByExternal().tell({ type: 'stream-end' });
     const [message] = elementsIn(MESSAGE);
     assert.ok(message);
     play.tell({ type: 'element', element: message }, { type: 'opened', security: undefined }, { type: 'stream-end' });

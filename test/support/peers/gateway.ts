@@ -42,6 +42,8 @@ export interface GatewayStatus {
 
 const ADMIN_PORT = 9269;
 const WAIT_SECONDS = 10;
+const CERTIFICATES = 'certificates';
+const NODE = process.execPath;
 const PROGRAM = fileURLToPath(new URL('../../../src/cli/main.ts', import.meta.url));
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 
@@ -50,29 +52,12 @@ export class GatewayProcess {
   readonly address: string;
   readonly process: PeerProcess;
   readonly #directory: string;
-  readonly #certificates: string;
   #syntheses = 0;
 
-  constructor(scope: Scope, directory: string, options: GatewayOptions) {
-    const { address, authorities, resolver } = options;
+  constructor(address: string, directory: string, process: PeerProcess) {
     this.address = address;
+    this.process = process;
     this.#directory = directory;
-    this.#certificates = join(directory, 'certificates');
-    this.process = startProcess(scope, {
-      name: 'gateway',
-      command: process.execPath,
-      args: [
-        ...['--import', 'tsx', PROGRAM, 'gateway'],
-        ...['--config', join(directory, FEDERATION_FILE), '--certificates', this.#certificates, '--ca', authorities],
-        ...['--xmpp-listen', `${address}:${STARTTLS_PORT}`],
-        ...['--xmpp-direct-tls-listen', `${address}:${DIRECT_TLS_PORT}`],
-        ...['--sip-listen', `udp:${address}:${SIP_PORT},tcp:${address}:${SIP_PORT},tls:${address}:${SIPS_PORT}`],
-        ...['--admin-listen', `${address}:${ADMIN_PORT}`],
-        ...['--resolver', `${resolver.address}:${resolver.port}`, '--allow-private-addresses'],
-        ...['--outbound-address', address, '--sip-certificate', 'sip'],
-      ],
-      directory: ROOT,
-    });
   }
 
   /** Everything logged so far, oldest first. */
@@ -144,14 +129,8 @@ export class GatewayProcess {
 
   /** Replaces a certificate on disk and waits until it is in force. */
   async replaceCertificate(name: string, certificate: ThrowawayCertificate): Promise<void> {
-    await this.writeCertificates({ [name]: certificate });
+    await writeCertificate(join(this.#directory, CERTIFICATES), name, certificate);
     await this.#reload('signal');
-  }
-
-  async writeCertificates(certificates: GatewayOptions['certificates']): Promise<void> {
-    for (const [name, certificate] of Object.entries(certificates)) {
-      await writeCertificate(this.#certificates, name, certificate);
-    }
   }
 
   async #reload(how: 'signal' | 'file'): Promise<void> {
@@ -163,16 +142,27 @@ export class GatewayProcess {
 
 /** Starts the gateway; resolves when it listens. */
 export async function startGateway(scope: Scope, options: GatewayOptions): Promise<GatewayProcess> {
+  const { address, authorities, certificates, federation, resolver } = options;
   const directory = await scratchDirectory(scope);
-  const certificates = join(directory, 'certificates');
-  await mkdir(certificates);
-  for (const [name, certificate] of Object.entries(options.certificates)) {
-    await writeCertificate(certificates, name, certificate);
-  }
-  await rename(synthesize(join(directory, 'cdktf.out'), options.federation), join(directory, FEDERATION_FILE));
-  const gateway = new GatewayProcess(scope, directory, options);
-  await gateway.process.waitForLog(/"event":"listening"/);
-  return gateway;
+  const folder = join(directory, CERTIFICATES);
+  await mkdir(folder);
+  for (const [name, certificate] of Object.entries(certificates)) await writeCertificate(folder, name, certificate);
+  const config = join(directory, FEDERATION_FILE);
+  await rename(synthesize(join(directory, 'cdktf.out'), federation), config);
+  const process = startProcess(scope, {
+    name: 'gateway',
+    command: NODE,
+    args: [
+      ...['--import', 'tsx', PROGRAM, 'gateway', '--config', config, '--certificates', folder, '--ca', authorities],
+      ...['--xmpp-listen', `${address}:${STARTTLS_PORT}`, '--xmpp-direct-tls-listen', `${address}:${DIRECT_TLS_PORT}`],
+      ...['--sip-listen', `udp:${address}:${SIP_PORT},tcp:${address}:${SIP_PORT},tls:${address}:${SIPS_PORT}`],
+      ...['--sip-certificate', 'sip', '--admin-listen', `${address}:${ADMIN_PORT}`, '--outbound-address', address],
+      ...['--resolver', `${resolver.address}:${resolver.port}`, '--allow-private-addresses'],
+    ],
+    directory: ROOT,
+  });
+  await process.waitForLog(/"event":"listening"/);
+  return new GatewayProcess(address, directory, process);
 }
 
 /** What `cdktf synth` does with a stack that declares this federation. Returns the path of the configuration. */

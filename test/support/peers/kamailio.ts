@@ -65,6 +65,8 @@ ${tls === undefined ? 'disable_tls=yes' : `enable_tls=yes\nlisten=tls:${address}
 ${modules.map((module) => `loadmodule "${module}.so"`).join('\n')}
 ${tls === undefined ? '' : `modparam("tls", "config", "${tlsFile}")`}
 modparam("usrloc", "db_mode", 0)
+# A request that went out on a connection which broke is answered when this time is over.
+modparam("tm", "fr_timer", 5000)
 
 request_route {
   xlog("L_NOTICE", "$proto $si:$sp $rm $ru from $fu\\n");

@@ -9,11 +9,12 @@ import { runToEnd, startProcess } from './process.ts';
 /**
  * What the server does on server-to-server streams, as initiating and as receiving entity:
  * - `external`: TLS and SASL EXTERNAL required, no dialback
+ * - `external-or-dialback`: TLS required, EXTERNAL where both certificates allow it, else dialback: how most servers are
  * - `tls-dialback`: TLS required, any certificate, the domain proved by dialback
  * - `plain-dialback`: no TLS
  * - `direct-tls`: as `external`, but it accepts direct TLS only, on port 5270, and tries direct TLS first
  */
-export type StreamMode = 'external' | 'tls-dialback' | 'plain-dialback' | 'direct-tls';
+export type StreamMode = 'external' | 'external-or-dialback' | 'tls-dialback' | 'plain-dialback' | 'direct-tls';
 
 export interface PeerUser {
   readonly localpart: string;
@@ -100,11 +101,12 @@ export async function startProsody(scope: Scope, options: ProsodyOptions): Promi
 function configuration(options: ProsodyOptions, directory: string): string {
   const { address, domain, mode, resolver, component } = options;
   const isPlain = mode === 'plain-dialback';
-  const isProvedByCertificate = mode === 'external' || mode === 'direct-tls';
+  const needsCertificates = mode === 'external' || mode === 'direct-tls';
+  const usesCertificates = needsCertificates || mode === 'external-or-dialback';
   const modules = ['roster', 'saslauth', 'disco', 'ping', 'admin_shell', 's2s', 'c2s', 'presence', 'message', 'iq'];
   if (!isPlain) modules.push('tls');
-  if (isProvedByCertificate) modules.push('s2s_auth_certs');
-  else modules.push('dialback', DIALBACK_ONLY);
+  modules.push(usesCertificates ? 's2s_auth_certs' : DIALBACK_ONLY);
+  if (!needsCertificates) modules.push('dialback');
   const lines = [
     'run_as_root = true',
     `data_path = ${quote(directory)}`,
@@ -123,13 +125,13 @@ function configuration(options: ProsodyOptions, directory: string): string {
     'authentication = "internal_plain"',
     `s2s_require_encryption = ${!isPlain}`,
     `s2s_allow_encryption = ${!isPlain}`,
-    `s2s_secure_auth = ${isProvedByCertificate}`,
+    `s2s_secure_auth = ${needsCertificates}`,
     // libunbound would not ask a server on loopback, and knows that `test.` does not exist.
     `unbound = { resolvconf = false; hoststxt = false; forward = ${quote(`${resolver.address}@${resolver.port}`)};`,
     '  options = { ["do-not-query-localhost:"] = "no"; ["local-zone:"] = "test. transparent" } }',
     `modules_enabled = { ${modules.map(quote).join('; ')} }`,
     // Left out of the list above, mod_s2s_auth_certs would still be loaded.
-    `modules_disabled = { ${isProvedByCertificate ? '' : '"s2s_auth_certs"'} }`,
+    `modules_disabled = { ${usesCertificates ? '' : '"s2s_auth_certs"'} }`,
     ...tlsLines(options, options),
     `VirtualHost ${quote(domain)}`,
     ...(options.virtualHosts ?? []).flatMap((host) => [
