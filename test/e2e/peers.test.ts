@@ -25,14 +25,14 @@ const xmppPrograms = missing('prosody', 'lua-unbound', 'ejabberdctl', 'dnsmasq',
 const sipPrograms = missing('kamailio', 'kamailio-tls');
 
 /** How each mode shows in Prosody's list of streams, for the stream it opened and the one it accepted. */
-const STREAMS: Readonly<Record<StreamMode, readonly [RegExp, RegExp]>> = {
+const STREAMS: Readonly<Partial<Record<StreamMode, readonly [RegExp, RegExp]>>> = {
   external: [/-->.*TLSv1\.3.*Succeeded.*Not used/, /<--.*TLSv1\.3.*Succeeded.*Not used/],
   'tls-dialback': [/-->.*TLSv1\.3 *\| *\| Completed/, /<--.*TLSv1\.3 *\| *\| /],
   'plain-dialback': [/-->.*insecure *\| *\| Completed/, /<--.*insecure *\| *\| /],
   'direct-tls': [/-->.*TLSv1\.3.*Succeeded.*Not used/, /<--.*TLSv1\.3.*Succeeded.*Not used/],
 };
 
-for (const mode of Object.keys(STREAMS) as StreamMode[]) {
+for (const [mode, shown] of Object.entries(STREAMS) as [StreamMode, readonly [RegExp, RegExp]][]) {
   test(`Prosody and ejabberd exchange messages: ${mode}`, { skip: xmppPrograms }, async (t) => {
     const { dns, prosody, alice, bob } = await startXmppPair(t, mode);
 
@@ -45,7 +45,7 @@ for (const mode of Object.keys(STREAMS) as StreamMode[]) {
     assert.equal(bodyOf(await alice.nextMessage()), 'and back');
 
     const streams = await prosody.shell('s2s:show()');
-    for (const expected of STREAMS[mode]) assert.match(streams, expected);
+    for (const expected of shown) assert.match(streams, expected);
     const service = mode === 'direct-tls' ? '_xmpps-server' : '_xmpp-server';
     assert.match(dns.log(), new RegExp(`query\\[SRV\\] ${service}._tcp.prosody.example`));
     assert.match(dns.log(), new RegExp(`query\\[SRV\\] ${service}._tcp.ejabberd.example`));
