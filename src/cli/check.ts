@@ -4,8 +4,10 @@ import { findingLine, readFederationFile } from './federation-file.ts';
 import { coloured, processTerminal, type Terminal } from './terminal.ts';
 
 export interface CheckOptions {
-  /** A file, or `-` for standard input. */
+  /** A file, a cdktf.out folder, or `-` for standard input. */
   readonly config: string;
+  /** Environment or stack, when the folder has several. */
+  readonly environment?: string;
   readonly strict?: boolean;
   readonly json?: boolean;
 }
@@ -14,7 +16,8 @@ export interface CheckOptions {
 export function checkCommand(): Command {
   return new Command('check')
     .description('check a configuration: all errors and warnings at once')
-    .requiredOption('--config <file>', 'configuration to check; - reads standard input')
+    .requiredOption('--config <path>', 'configuration to check, or a cdktf.out folder; - reads standard input')
+    .option('--environment <name>', 'environment or stack, when the folder has several')
     .option('--strict', 'fail on warnings too')
     .option('--json', 'print {ok, errors, warnings}')
     .addHelpText('after', '\nExit status: 0 when fine, 1 on errors (with --strict on warnings too).')
@@ -25,7 +28,7 @@ export function checkCommand(): Command {
 
 /** Returns the exit status. */
 export async function runCheck(options: CheckOptions, terminal: Terminal): Promise<0 | 1> {
-  const result = await readFederationFile(options.config, terminal);
+  const result = await readFederationFile(options.config, terminal, options.environment);
   const errors = result.ok ? [] : result.errors;
   const warnings = result.ok ? lintFederation(result.value) : [];
   const ok = result.ok && (options.strict !== true || warnings.length === 0);

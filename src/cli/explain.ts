@@ -1,34 +1,39 @@
 import { Command, Option } from 'commander';
-import type { FederationConfig } from '../config/index.ts';
+import { readFederation } from '../config/index.ts';
 import {
   AUTH_METHODS,
   type AuthMethod,
-  type Explanation,
-  explainStanza,
   type FederationIndex,
-  type GateOutcome,
   indexFederation,
-  isMethodAllowed,
-  refusalOf,
-  type StanzaFacts,
+  STANZA_KINDS,
   type StanzaKind,
-  type StreamProof,
 } from '../policy/index.ts';
-import { type Jid, parseJid } from '../runtime/xmpp/jid.ts';
-import { findingLine, readFederationFile } from './federation-file.ts';
+import { showMatrix } from './explain-matrix.ts';
+import { showStanza } from './explain-stanza.ts';
+import { findingLine, readFederationText } from './federation-file.ts';
+import { askGateway, type RunningGateway } from './running-gateway.ts';
 import { coloured, processTerminal, type Terminal } from './terminal.ts';
-
-const KINDS = ['message', 'subscribe', 'presence', 'iq'] as const satisfies readonly StanzaKind[];
+import { type AppliedChange, applyChanges } from './what-if.ts';
 
 export interface ExplainOptions {
+  /** A file, a cdktf.out folder, or `-`. */
   readonly config: string;
-  readonly from: string;
-  readonly to: string;
-  readonly kind: StanzaKind;
+  /** Environment or stack, when the folder has several. */
+  readonly environment?: string;
+  readonly from?: string;
+  readonly to?: string;
+  readonly kind?: StanzaKind;
   readonly tls?: 'yes' | 'no';
   readonly method?: AuthMethod;
   readonly certificate?: 'valid' | 'invalid';
   readonly contactListed?: boolean;
+  /** Changes as `path=value`. */
+  readonly whatIf?: readonly string[];
+  readonly matrix?: boolean;
+  /** Local user the matrix is for; without it every class of users. */
+  readonly user?: string;
+  /** Base URL of a gateway's admin listener. */
+  readonly gateway?: string;
   readonly json?: boolean;
 }
 
@@ -36,130 +41,86 @@ export interface ExplainOptions {
 export function explainCommand(): Command {
   return new Command('explain')
     .description('explain whether a stanza may pass, and which setting decides')
-    .requiredOption('--config <file>', 'configuration to ask; - reads standard input')
-    .requiredOption('--from <address>', 'sender')
-    .requiredOption('--to <address>', 'recipient; one of the two is ours, which gives the direction')
-    .addOption(new Option('--kind <kind>', 'kind of stanza').choices(KINDS).makeOptionMandatory())
+    .requiredOption('--config <path>', 'configuration to ask, or a cdktf.out folder; - reads standard input')
+    .option('--environment <name>', 'environment or stack, when the folder has several')
+    .option('--from <address>', 'sender')
+    .option('--to <address>', 'recipient; one of the two is ours, which gives the direction')
+    .addOption(new Option('--kind <kind>', 'kind of stanza').choices(STANZA_KINDS))
     .addOption(new Option('--tls <yes|no>', "whether the partner's stream is encrypted").choices(['yes', 'no']))
     .addOption(new Option('--method <method>', 'how the stream proves the domain').choices(AUTH_METHODS))
     .addOption(new Option('--certificate <state>', "the partner's certificate").choices(['valid', 'invalid']))
     .option('--contact-listed', "the remote address is on our user's contact list")
-    .option('--json', 'print the decision and its gates as JSON')
-    .addHelpText('after', '\nExit status: 0 when allowed, 3 when refused, 1 on bad input.')
-    .action(async (options: ExplainOptions) => {
+    .option('--what-if <path=value>', 'ask again with this option changed (repeatable)', collect)
+    .option('--matrix', 'instead of one stanza: every partner and kind, for each class of users')
+    .option('--user <address>', 'the matrix for this local user only')
+    .option('--gateway <url>', 'warn when the gateway with this admin address runs another configuration')
+    .option('--json', 'print the answer as JSON')
+    .addHelpText('after', HELP)
+    .action(async (options: ExplainOptions, command: Command) => {
+      const missing = missingOptions(options);
+      if (missing !== undefined) command.error(`error: ${missing}`);
       process.exitCode = await runExplain(options, processTerminal());
     });
 }
 
+const HELP = `
+--what-if takes a path as it is printed, with list entries by number or name:
+  --what-if 'xmppAllowedPartners[fabrikam.com].partnerType=Federated'
+A value is JSON or plain text; no value takes the option away; [] is a new entry.
+
+Exit status: 0 when allowed (with --what-if: after the change), 3 when refused, 1 on bad input; --matrix: 0 or 1.`;
+
+function collect(value: string, previous: readonly string[] = []): readonly string[] {
+  return [...previous, value];
+}
+
+function missingOptions({ from, to, kind, matrix, user }: ExplainOptions): string | undefined {
+  if (matrix === true) return undefined;
+  if (user !== undefined) return 'expected --matrix with --user';
+  const missing = Object.entries({ from, to, kind }).filter(([, value]) => value === undefined);
+  if (missing.length === 0) return undefined;
+  return `expected ${missing.map(([name]) => `--${name}`).join(', ')}, or --matrix`;
+}
+
 /** Returns the exit status: 0 allowed, 3 refused, 1 when the question makes no sense. */
 export async function runExplain(options: ExplainOptions, terminal: Terminal): Promise<0 | 1 | 3> {
-  const result = await readFederationFile(options.config, terminal);
-  if (!result.ok) {
-    for (const finding of result.errors) terminal.stderr.write(findingLine(finding, terminal));
+  const text = await readFederationText(options.config, terminal, options.environment);
+  const before = text.ok ? readFederation(text.value.json) : text;
+  const changed =
+    text.ok && before.ok && options.whatIf !== undefined ? applyChanges(text.value.json, options.whatIf) : undefined;
+  const errors = before.ok ? (changed?.ok === false ? changed.errors : []) : before.errors;
+  if (!before.ok || changed?.ok === false) {
+    for (const finding of errors) terminal.stderr.write(findingLine(finding, terminal));
     return 1;
   }
-  const question = readQuestion(options, result.value);
-  if (typeof question === 'string') {
-    terminal.stderr.write(`${question}\n`);
-    return 1;
-  }
-  const { facts, stream, index } = question;
-  const explanation = explainStanza(facts, index, stream);
-  const text = options.json === true ? asJson(facts, explanation, index) : asText(facts, explanation, terminal);
-  terminal.stdout.write(text);
-  return explanation.decision.verdict === 'allow' ? 0 : 3;
-}
-
-interface Question {
-  readonly facts: StanzaFacts;
-  readonly stream?: StreamProof;
-  readonly index: FederationIndex;
-}
-
-// A string says why there is no question.
-function readQuestion(options: ExplainOptions, config: FederationConfig): Question | string {
-  const from = parseJid(options.from);
-  if (from === undefined) return `--from: expected an XMPP address, got ${JSON.stringify(options.from)}`;
-  const to = parseJid(options.to);
-  if (to === undefined) return `--to: expected an XMPP address, got ${JSON.stringify(options.to)}`;
-  const index = indexFederation(config);
-  const isFromOurs = index.servedDomain(from.domain) !== undefined;
-  const isToOurs = index.servedDomain(to.domain) !== undefined;
-  if (isFromOurs === isToOurs) {
-    const served = config.domains.map(({ domain }) => domain).join(', ');
-    return `expected exactly one of --from and --to in a served domain (${served}), got ${isFromOurs ? 'both' : 'neither'}`;
-  }
-  const [local, remote] = isFromOurs ? [from, to] : [to, from];
-  const facts = stanzaFacts(options, isFromOurs ? 'outbound' : 'inbound', local, remote);
-  const stream = streamProof(options, remote.domain, index);
-  if (typeof stream === 'string') return stream;
-  return stream === undefined ? { facts, index } : { facts, stream, index };
-}
-
-function stanzaFacts(options: ExplainOptions, direction: 'inbound' | 'outbound', local: Jid, remote: Jid): StanzaFacts {
-  return {
-    direction,
-    localUser: local.bare,
-    localDomain: local.domain,
-    remoteDomain: remote.domain,
-    kind: options.kind,
-    contactListed: options.contactListed === true,
+  const index = indexFederation(before.value);
+  const gateway = options.gateway === undefined ? undefined : await askGateway(options.gateway);
+  if (gateway !== undefined) warnAbout(gateway, index.digest, terminal);
+  const after =
+    changed === undefined
+      ? undefined
+      : { index: indexFederation(changed.value.config), changes: changed.value.changes };
+  const asked: Asked = {
+    index,
+    ...(after === undefined ? {} : { after }),
+    ...(gateway === undefined ? {} : { gateway }),
   };
+  return options.matrix === true ? showMatrix(options, asked, terminal) : showStanza(options, asked, terminal);
 }
 
-// Without --method: the best method that TLS, certificate and the partner's settings leave.
-function streamProof(
-  options: ExplainOptions,
-  domain: string,
-  index: FederationIndex,
-): StreamProof | string | undefined {
-  const { tls, method, certificate } = options;
-  if (tls === undefined && method === undefined && certificate === undefined) return undefined;
-  const isEncrypted = method === undefined ? tls !== 'no' : method !== 'tcp-dialback';
-  if (tls !== undefined && isEncrypted !== (tls === 'yes')) return `--tls ${tls} contradicts --method ${method}`;
-  if (certificate !== undefined && !isEncrypted) return '--certificate needs an encrypted stream';
-  const certificateProves = isEncrypted && certificate !== 'invalid';
-  return { method: method ?? bestMethod(isEncrypted, certificateProves, domain, index), certificateProves };
+/** The configuration asked about. */
+export interface Asked {
+  readonly index: FederationIndex;
+  /** The same with the changes of `--what-if`. */
+  readonly after?: { readonly index: FederationIndex; readonly changes: readonly AppliedChange[] };
+  readonly gateway?: RunningGateway;
 }
 
-function bestMethod(
-  isEncrypted: boolean,
-  certificateProves: boolean,
-  domain: string,
-  index: FederationIndex,
-): AuthMethod {
-  if (!isEncrypted) return 'tcp-dialback';
-  const [first, second]: readonly [AuthMethod, AuthMethod] = certificateProves
-    ? ['sasl-over-tls', 'tls-dialback']
-    : ['tls-dialback', 'sasl-over-tls'];
-  const partner = index.partnerOf(domain)?.partner;
-  return partner === undefined || isMethodAllowed(partner, first) ? first : second;
-}
-
-function asJson(facts: StanzaFacts, { decision, gates }: Explanation, index: FederationIndex): string {
-  return `${JSON.stringify({ ...decision, ...facts, gates, digest: index.digest }, null, 2)}\n`;
-}
-
-function asText(facts: StanzaFacts, { decision, gates }: Explanation, terminal: Terminal): string {
-  const allowed = decision.verdict === 'allow';
-  const verdict = allowed
-    ? coloured(terminal, 'green', 'allowed')
-    : `${coloured(terminal, 'red', 'refused')}: ${decision.reason}`;
-  const lines = [`${verdict} (${facts.direction} ${facts.kind}, ${facts.localUser} and ${facts.remoteDomain})`];
-  for (const gate of gates) lines.push(...gateLines(gate, terminal));
-  if (!allowed) {
-    const { stanzaError, sipStatus } = refusalOf(decision.reason);
-    const answer =
-      facts.direction === 'inbound'
-        ? `the partner is answered ${stanzaError.condition} (${stanzaError.type})`
-        : `our user is answered ${sipStatus}`;
-    lines.push(`  ${answer}`);
-  }
-  return `${lines.join('\n')}\n`;
-}
-
-function gateLines(gate: GateOutcome, terminal: Terminal): readonly string[] {
-  const mark = gate.passed ? coloured(terminal, 'green', 'pass  ') : coloured(terminal, 'red', 'refuse');
-  const value = gate.value === null ? '' : ` = ${JSON.stringify(gate.value)}`;
-  return [`  ${mark}  ${gate.gate.padEnd(17)}  ${gate.path}${value}`, `${' '.repeat(29)}${gate.sentence}`];
+function warnAbout(gateway: RunningGateway, digest: string, terminal: Terminal): void {
+  if ('digest' in gateway && gateway.digest === digest) return;
+  const warning =
+    'problem' in gateway
+      ? `the gateway at ${gateway.url} could not be asked: ${gateway.problem}`
+      : `the gateway at ${gateway.url} runs ${gateway.digest}, not this configuration (${digest})`;
+  terminal.stderr.write(`${coloured(terminal, 'yellow', 'warning')}: ${warning}\n`);
 }

@@ -14,6 +14,7 @@ import {
   parseListenAddress,
   parseNextHop,
   parseResolver,
+  parseSeconds,
   parseSipListenAddress,
   parseSwitch,
   type ResolverAddress,
@@ -21,7 +22,7 @@ import {
   type SipListenAddress,
 } from '../runtime/settings.ts';
 import { findingLine } from './federation-file.ts';
-import { processTerminal, type Terminal } from './terminal.ts';
+import { processTerminal } from './terminal.ts';
 
 const ENVIRONMENT_PREFIX = 'XMPP_FEDERATION_';
 
@@ -41,6 +42,7 @@ interface GatewayFlags {
   readonly outboundAddress?: string;
   readonly allowPrivateAddresses?: boolean;
   readonly adminListen?: ListenAddress | 'off';
+  readonly drainTimeout?: number;
   readonly logLevel?: LogLevel;
 }
 
@@ -49,11 +51,12 @@ const DEFAULTS = {
   xmppListen: DEFAULT_SETTINGS.xmppListen.map(formatListenAddress).join(),
   sipListen: DEFAULT_SETTINGS.sipListen.map((listen) => `${listen.transport}:${formatListenAddress(listen)}`).join(),
   adminListen: DEFAULT_SETTINGS.adminListen === undefined ? 'off' : formatListenAddress(DEFAULT_SETTINGS.adminListen),
+  drainTimeout: DEFAULT_SETTINGS.drainTimeout,
   logLevel: DEFAULT_SETTINGS.logLevel,
 };
 
 /** `xmpp-federation gateway`: runs until SIGTERM or SIGINT; SIGHUP reloads. */
-export function gatewayCommand(): Command {
+export function gatewayCommand(run: (settings: HostSettings) => Promise<void> = runGateway): Command {
   return new Command('gateway')
     .description('run the gateway on a configuration')
     .addOption(option('--config <file>', 'federation configuration; read again when it changes').makeOptionMandatory())
@@ -112,6 +115,12 @@ export function gatewayCommand(): Command {
         `health, metrics and status over HTTP; off for none (default: ${DEFAULTS.adminListen})`,
       ).argParser((text) => (text === 'off' ? 'off' : parsed(text, parseListenAddress))),
     )
+    .addOption(
+      option(
+        '--drain-timeout <seconds>',
+        `time for messages under way to reach their end at a stop (default: ${DEFAULTS.drainTimeout})`,
+      ).argParser((text) => parsed(text, parseSeconds)),
+    )
     .addOption(option('--log-level <level>', `least level logged (default: ${DEFAULTS.logLevel})`).choices(LOG_LEVELS))
     .addHelpText(
       'after',
@@ -122,7 +131,7 @@ A flag that may be repeated is a list; in the environment, separate with commas.
 Signals: SIGHUP reloads configuration, certificates and secrets; SIGTERM and SIGINT drain and stop.
 Exit status: 0 after a stop, 1 when the gateway could not start.`,
     )
-    .action((flags: GatewayFlags) => runGateway(settingsOf(flags), processTerminal()));
+    .action((flags: GatewayFlags) => run(settingsOf(flags)));
 }
 
 function option(flags: string, description: string): Option {
@@ -164,12 +173,13 @@ function settingsOf(flags: GatewayFlags): HostSettings {
     outboundAddress: flags.outboundAddress,
     allowPrivateAddresses: flags.allowPrivateAddresses ?? DEFAULT_SETTINGS.allowPrivateAddresses,
     adminListen: adminListen === 'off' ? undefined : adminListen,
+    drainTimeout: flags.drainTimeout ?? DEFAULT_SETTINGS.drainTimeout,
     logLevel: flags.logLevel ?? DEFAULT_SETTINGS.logLevel,
   };
 }
 
 /** Starts the gateway and leaves the signals to it. Resolves when it runs, or when it cannot. */
-async function runGateway(settings: HostSettings, terminal: Terminal): Promise<void> {
+async function runGateway(settings: HostSettings): Promise<void> {
   const logger = createLogger(settings.logLevel);
   process.on('uncaughtExceptionMonitor', (error) => logger.fatal({ event: 'crashed', detail: error.stack }, 'crashed'));
   let gateway: Gateway | undefined;
@@ -178,6 +188,7 @@ async function runGateway(settings: HostSettings, terminal: Terminal): Promise<v
   try {
     gateway = await Gateway.start({ settings, logger });
   } catch (error) {
+    const terminal = processTerminal();
     if (error instanceof StartError) {
       for (const finding of error.findings) terminal.stderr.write(findingLine(finding, terminal));
     }

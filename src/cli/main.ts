@@ -1,60 +1,16 @@
 #!/usr/bin/env node
-import { readFileSync } from 'node:fs';
-import { Command } from 'commander';
+import { programFor } from './program.ts';
 
-interface CommandEntry {
-  readonly summary: string;
-  readonly load: () => Promise<Command>;
-}
+// Whoever reads has had enough, as in `xmpp-federation schema | head`.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+  process.exit();
+});
 
-/** Each command is loaded when it is asked for, so that none pays for the others. */
-const COMMANDS: Readonly<Record<string, CommandEntry>> = {
-  gateway: {
-    summary: 'run the gateway on a configuration',
-    load: async () => (await import('./gateway.ts')).gatewayCommand(),
-  },
-  check: {
-    summary: 'check a configuration: all errors and warnings at once',
-    load: async () => (await import('./check.ts')).checkCommand(),
-  },
-  explain: {
-    summary: 'say whether a stanza may pass, and which line of the configuration decides',
-    load: async () => (await import('./explain.ts')).explainCommand(),
-  },
-  schema: {
-    summary: 'print the JSON Schema of a configuration',
-    load: async () => (await import('./schema.ts')).schemaCommand(),
-  },
-};
-
-/** Set where the command line is one file, which has no package.json beside it. */
-declare const BUNDLED_VERSION: string | undefined;
-
-function version(): string {
-  if (typeof BUNDLED_VERSION !== 'undefined') return BUNDLED_VERSION;
-  // Beside src/ and dist/ alike.
-  const manifest: { readonly version: string } = JSON.parse(
-    readFileSync(new URL('../../package.json', import.meta.url), 'utf8'),
-  );
-  return manifest.version;
-}
-
-async function main(argv: readonly string[]): Promise<void> {
-  const program = new Command('xmpp-federation')
-    .description('XMPP federation as code: run, check and explain what a configuration declares.')
-    .version(version(), '-V, --version', 'print the version')
-    .helpCommand('help [command]', 'show the help of a command')
-    .showHelpAfterError('(--help shows what there is)');
-  const [first, second] = argv.filter((word) => !word.startsWith('-'));
-  const asked = first === 'help' ? second : first;
-  for (const [name, { summary, load }] of Object.entries(COMMANDS)) {
-    const command = name === asked ? await load() : new Command(name).description(summary);
-    program.addCommand(command.copyInheritedSettings(program));
-  }
-  await program.parseAsync([...argv], { from: 'user' });
-}
-
-main(process.argv.slice(2)).catch((error: unknown) => {
+const argv = process.argv.slice(2);
+try {
+  await (await programFor(argv)).parseAsync(argv, { from: 'user' });
+} catch (error) {
   process.stderr.write(`xmpp-federation: ${error instanceof Error ? error.message : String(error)}\n`);
   process.exitCode = 1;
-});
+}

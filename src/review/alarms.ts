@@ -31,7 +31,9 @@ export const ALARM_RULES: readonly AlarmRule[] = [
     reason: 'So many at once are more often a mistake than a decision.',
     sentenceFor: ({ partners }, thresholds) =>
       partnerShare(partners.removed, partners.before, 'are removed', thresholds) ??
-      (partners.removed > 1 && partners.after === 0 ? `All ${numeral(partners.before)} partners are removed.` : undefined),
+      (partners.removed > 1 && partners.after === 0
+        ? `All ${numeral(partners.before)} partners are removed.`
+        : undefined),
   },
   {
     id: 'partners-added-in-mass',
@@ -93,5 +95,5 @@ function userShare(part: number, whole: number, what: string, thresholds: Thresh
 }
 
 function percent(part: number, whole: number): string {
-  return `${Math.round((100 * part) / whole)} %`;
+  return `${Math.floor((100 * part) / whole)} %`;
 }

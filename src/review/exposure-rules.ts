@@ -67,7 +67,8 @@ export const EXPOSURE_RULES: readonly ExposureRule[] = [
     risk: 'high',
     direction: 'broadening',
     reason: 'Many users, or all of a domain, can be written to by people they do not know.',
-    appliesTo: (fact, context) => isStanza(fact, 'opened', 'inbound') && fact.contact !== 'listed' && isWide(fact, context),
+    appliesTo: (fact, context) =>
+      isStanza(fact, 'opened', 'inbound') && fact.contact !== 'listed' && isWide(fact, context),
   },
   {
     id: 'strangers-reach-users',
@@ -128,9 +129,10 @@ function isStanza(fact: ExposureFact, change: ExposureFact['change'], traffic: E
   return fact.kind === 'stanza' && fact.change === change && fact.traffic === traffic;
 }
 
-// How many people a pattern stands for is not known; a few patterns are taken for a group, a domain for everybody.
-function isWide({ reach }: ExposureFact, { knownUsers, thresholds }: ExposureContext): boolean {
-  if (reach === undefined) return false;
+// A partner that is new, or gone, means something for all who may use XMPP: that is no alarm. How many people a pattern
+// stands for is not known; a few patterns are taken for a group, a domain for everybody.
+function isWide({ reach, standing }: ExposureFact, { knownUsers, thresholds }: ExposureContext): boolean {
+  if (reach === undefined || standing !== 'kept') return false;
   if (reach.restOf.count > 0) return true;
   return isLargeShare(reach.users.count, knownUsers, thresholds.userShare, thresholds.smallest);
 }

@@ -41,13 +41,14 @@ export function changedVerdicts(comparison: Comparison): ExposureFacts {
 function streamFacts(comparison: Comparison, remotes: readonly RemoteSegment[]): readonly ExposureFact[] {
   const { base, head } = comparison;
   const locals = segmentLocalDomains(base, head);
-  const findings = new Findings<StreamAtom, Sampler>();
+  const findings = new Findings<StreamAtom & Pick<RemoteSegment, 'standing'>, Sampler>();
   for (const remote of remotes) {
     for (const { domain, domains } of locals) {
       const before = streamAnswers(base, domain, remote.domain);
       const after = streamAnswers(head, domain, remote.domain);
       if (before === after) continue;
-      for (const atom of streamAtoms(before, after)) findings.add(atom, remote, domains);
+      const { standing } = remote;
+      for (const atom of streamAtoms(before, after)) findings.add({ ...atom, standing }, remote, domains);
     }
   }
   return findings.collapsed().map(({ atom, remotes, others }) => {
@@ -64,7 +65,7 @@ function stanzaFacts(
 ): { readonly facts: readonly ExposureFact[]; readonly gaining: UserSegments; readonly losing: UserSegments } {
   const classes = classifyUsers({ base, head }, segments);
   const [answerBefore, answerAfter] = [memoizedAnswers(base), memoizedAnswers(head)];
-  const findings = new Findings<StanzaAtom, UserClass>();
+  const findings = new Findings<StanzaAtom & Pick<RemoteSegment, 'standing'>, UserClass>();
   const affected = { opened: new Set<UserClass>(), closed: new Set<UserClass>() };
   for (const remote of remotes) {
     for (const users of classes) {
@@ -72,8 +73,8 @@ function stanzaFacts(
       const after = answerAfter(users.first, users.keyAfter, remote.domain, remote.keyAfter);
       if (before === after) continue;
       for (const atom of stanzaAtoms(before, after)) {
-        findings.add(atom, remote, users);
-        affected[atom.change].add(users);
+        findings.add({ ...atom, standing: remote.standing }, remote, users);
+        if (remote.standing === 'kept') affected[atom.change].add(users);
       }
     }
   }

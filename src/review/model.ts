@@ -72,6 +72,9 @@ const exposure = z
       .describe('What was asked: whether a stream is admitted, a stanza may pass, or presence notes may be read.'),
     change: z.enum(['opened', 'closed']).describe('Refused before and allowed now, or the other way round.'),
     traffic: z.enum(['inbound', 'outbound', 'both']).describe('Inbound is from the partner.'),
+    standing: z
+      .enum(['kept', 'new', 'gone'])
+      .describe('Whether the domains belong to a partner before and after, or only after, or only before.'),
     partners: sampled.describe('Partners by primary domain.'),
     remoteDomains: sampled.describe('Domains of these partners.'),
     localDomains: sampled.optional().describe('Our domains; of streams.'),
@@ -131,8 +134,8 @@ const blastRadius = z
     users: z
       .strictObject({
         known: count.describe('Users named by address, before or after.'),
-        gaining: count.describe('Those for whom something opened.'),
-        losing: count.describe('Those for whom something closed.'),
+        gaining: count.describe('Those for whom something opened, with partners that were there and still are.'),
+        losing: count.describe('Those for whom something closed, with partners that were there and still are.'),
         openEnded: z
           .enum(['none', 'gaining', 'losing', 'both'])
           .describe('Whether users beyond the known ones gain or lose: those of a pattern or of a whole domain.'),

@@ -1,25 +1,39 @@
 // Over 300 lines: one table, a row for each thing an option can do.
-import type { ExternalAccessPolicy, FederationConfig, XmppAllowedPartner } from '../config/index.ts';
-import type { SubjectKind } from './model.ts';
 import type { OptionFact } from './option-facts.ts';
+import {
+  ACCESS_FLAGS,
+  domainsGained,
+  domainsLost,
+  hasDomain,
+  hasSingleLabel,
+  isDialbackInert,
+  isGlobalTurned,
+  isGranted,
+  isOnly,
+  isOption,
+  isTurned,
+  isUsers,
+  isWhole,
+  LIMITS,
+  limitStep,
+  type OptionContext,
+  opens,
+  partnerAfter,
+  partnerBefore,
+  policyOf,
+  STRENGTH,
+  stepOf,
+  TRUST,
+  transportStep,
+  usersGained,
+  usersLost,
+} from './option-matching.ts';
 import type { RiskRule } from './rating.ts';
-
-/** What a rule may look at besides the change itself. */
-export interface OptionContext {
-  readonly base: FederationConfig;
-  readonly head: FederationConfig;
-}
 
 /** A rule about options. The first row that applies rates the change. */
 export interface OptionRule extends RiskRule {
   readonly appliesTo: (fact: OptionFact, context: OptionContext) => boolean;
 }
-
-type Side = 'base' | 'head';
-
-const TLS_STRENGTH = ['NotSupported', 'Optional', 'Required'] as const;
-const TRUST = ['PublicUnverified', 'PublicVerified', 'Federated'] as const;
-const TRANSPORT_STRENGTH = ['udp', 'tcp', 'tls'] as const;
 
 export const OPTION_RULES: readonly OptionRule[] = [
   {
@@ -179,35 +193,35 @@ export const OPTION_RULES: readonly OptionRule[] = [
     direction: 'broadening',
     reason:
       'Without TLS only dialback is left: whoever controls DNS or the route can read everything and pose as the partner.',
-    appliesTo: (fact) => stepOf(fact, 'partner', 'tlsNegotiation', TLS_STRENGTH) < 0 && fact.after === 'NotSupported',
+    appliesTo: (fact) => stepOf(fact, 'partner', 'tlsNegotiation', STRENGTH) < 0 && fact.after === 'NotSupported',
   },
   {
     id: 'tls-weakened',
     risk: 'high',
     direction: 'broadening',
     reason: 'A stream may now be unencrypted, which an attacker on the route can bring about.',
-    appliesTo: (fact) => stepOf(fact, 'partner', 'tlsNegotiation', TLS_STRENGTH) < 0,
+    appliesTo: (fact) => stepOf(fact, 'partner', 'tlsNegotiation', STRENGTH) < 0,
   },
   {
     id: 'tls-strengthened',
     risk: 'low',
     direction: 'narrowing',
     reason: 'Encryption is asked for more strictly: can the partner do it?',
-    appliesTo: (fact) => stepOf(fact, 'partner', 'tlsNegotiation', TLS_STRENGTH) > 0,
+    appliesTo: (fact) => stepOf(fact, 'partner', 'tlsNegotiation', STRENGTH) > 0,
   },
   {
     id: 'sasl-weakened',
     risk: 'high',
     direction: 'broadening',
     reason: 'A certificate need not prove the domain any more; what else may is dialback.',
-    appliesTo: (fact) => stepOf(fact, 'partner', 'saslNegotiation', TLS_STRENGTH) < 0,
+    appliesTo: (fact) => stepOf(fact, 'partner', 'saslNegotiation', STRENGTH) < 0,
   },
   {
     id: 'sasl-strengthened',
     risk: 'low',
     direction: 'narrowing',
     reason: 'A certificate is asked for more strictly: does the partner show one?',
-    appliesTo: (fact) => stepOf(fact, 'partner', 'saslNegotiation', TLS_STRENGTH) > 0,
+    appliesTo: (fact) => stepOf(fact, 'partner', 'saslNegotiation', STRENGTH) > 0,
   },
   {
     id: 'dialback-without-effect',
@@ -538,130 +552,3 @@ export const OPTION_RULES: readonly OptionRule[] = [
     appliesTo: () => true,
   },
 ];
-
-const ACCESS_FLAGS = ['enableFederationAccess', 'enableXmppAccess'];
-const LIMITS = ['connectionLimit', 'partnerConnectionLimit', 'maximumStanzaSize', 'messageRateLimit'];
-
-function isWhole(fact: OptionFact, kind: SubjectKind, change: OptionFact['kind']): boolean {
-  return fact.option === '' && fact.subject.kind === kind && fact.kind === change;
-}
-
-// `trusted` stands for both lists of the SIP side.
-function isOption(fact: OptionFact, kind: SubjectKind, option: string): boolean {
-  if (fact.subject.kind !== kind) return false;
-  return option === 'trusted' ? fact.option.startsWith(option) : fact.option === option;
-}
-
-function isTurned(fact: OptionFact, kind: SubjectKind, option: string, to: boolean): boolean {
-  return isOption(fact, kind, option) && fact.after === to;
-}
-
-/** Above 0 when an option went up in a scale that is ordered from low to high. */
-function stepOf(fact: OptionFact, kind: SubjectKind, option: string, scale: readonly unknown[]): number {
-  return isOption(fact, kind, option) ? scale.indexOf(fact.after) - scale.indexOf(fact.before) : 0;
-}
-
-function isOnly(fact: OptionFact, change: 'added' | 'removed'): boolean {
-  const { added = [], removed = [] } = fact;
-  return change === 'added' ? removed.length === 0 : added.length === 0;
-}
-
-function partnerBefore({ subject }: OptionFact): XmppAllowedPartner | undefined {
-  return subject.kind === 'partner' ? subject.before : undefined;
-}
-
-function partnerAfter({ subject }: OptionFact): XmppAllowedPartner | undefined {
-  return subject.kind === 'partner' ? subject.after : undefined;
-}
-
-function domainsGained(fact: OptionFact): readonly string[] {
-  if (isWhole(fact, 'partner', 'added')) return allDomains(partnerAfter(fact));
-  if (fact.kind === 'renamed') return [String(fact.after)];
-  return isOption(fact, 'partner', 'additionalDomains') ? (fact.added ?? []) : [];
-}
-
-function domainsLost(fact: OptionFact): readonly string[] {
-  if (isWhole(fact, 'partner', 'removed')) return allDomains(partnerBefore(fact));
-  if (fact.kind === 'renamed') return [String(fact.before)];
-  return isOption(fact, 'partner', 'additionalDomains') ? (fact.removed ?? []) : [];
-}
-
-function allDomains(partner: XmppAllowedPartner | undefined): readonly string[] {
-  return partner === undefined ? [] : [partner.domain, ...partner.additionalDomains];
-}
-
-function hasSingleLabel(domains: readonly string[]): boolean {
-  return domains.some((domain) => !domain.includes('.'));
-}
-
-function isDialbackInert(fact: OptionFact): boolean {
-  return [partnerBefore(fact), partnerAfter(fact)].every(
-    (partner) => partner?.tlsNegotiation === 'Required' && partner.saslNegotiation === 'Required',
-  );
-}
-
-// A partner without a limit of its own has that of the gateway; without a rate it has none.
-function limitStep(fact: OptionFact, { base, head }: OptionContext): number {
-  if (!LIMITS.includes(fact.option)) return 0;
-  const fallback = (config: FederationConfig) =>
-    fact.option === 'messageRateLimit'
-      ? Number.POSITIVE_INFINITY
-      : config.xmppGatewayConfiguration.partnerConnectionLimit;
-  const [before, after] = [fact.before ?? fallback(base), fact.after ?? fallback(head)];
-  // Two limits without an end would give NaN.
-  return before === after ? 0 : Number(after) - Number(before);
-}
-
-function transportStep(fact: OptionFact): number {
-  const { subject, option } = fact;
-  if (subject.kind !== 'next-hop') return 0;
-  if (option === 'transport') return stepOf(fact, 'next-hop', 'transport', TRANSPORT_STRENGTH);
-  if (option !== '' || (subject.after ?? subject.before)?.transport === 'tls') return 0;
-  return subject.after === undefined ? 1 : -1;
-}
-
-function policyOf({ subject }: OptionFact): ExternalAccessPolicy | undefined {
-  return subject.kind === 'policy' ? (subject.after ?? subject.before) : undefined;
-}
-
-function opens(policy: ExternalAccessPolicy | undefined): boolean {
-  return policy?.enableFederationAccess === true && policy.enableXmppAccess === true;
-}
-
-// The global policy as a whole goes from one state to the other; one that is missing is closed.
-function isGlobalTurned({ subject, option }: OptionFact, open: boolean): boolean {
-  if (option !== '' && !ACCESS_FLAGS.includes(option)) return false;
-  if (subject.kind !== 'policy' || (subject.after ?? subject.before)?.identity !== 'global') return false;
-  return opens(subject.before) !== open && opens(subject.after) === open;
-}
-
-function isUsers({ subject, option }: OptionFact): boolean {
-  return (subject.kind === 'grant' || subject.kind === 'site') && option !== 'name';
-}
-
-function usersGained(fact: OptionFact): readonly string[] {
-  const { subject, kind, option } = fact;
-  if (subject.kind !== 'grant' && subject.kind !== 'site') return [];
-  if (option === '') return kind === 'added' ? (subject.after?.users ?? []) : [];
-  return fact.added ?? [];
-}
-
-function usersLost(fact: OptionFact): readonly string[] {
-  const { subject, kind, option } = fact;
-  if (subject.kind !== 'grant' && subject.kind !== 'site') return [];
-  if (option === '') return kind === 'removed' ? (subject.before?.users ?? []) : [];
-  return fact.removed ?? [];
-}
-
-function hasDomain(selectors: readonly string[]): boolean {
-  return selectors.some((selector) => selector.startsWith('*@'));
-}
-
-/** Whether the policy that the users of a grant or a site get allows XMPP. */
-function isGranted({ subject }: OptionFact, side: Side, context: OptionContext): boolean {
-  if (subject.kind !== 'grant' && subject.kind !== 'site') return false;
-  const policies = context[side].externalAccessPolicies;
-  const find = (identity: string) => policies.find((policy) => policy.identity === identity);
-  const { name } = subject;
-  return opens(subject.kind === 'grant' ? find(name) : (find(`site:${name}`) ?? find('global')));
-}

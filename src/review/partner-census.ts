@@ -15,6 +15,8 @@ export interface RemoteSegment {
   readonly domain: string;
   readonly keyBefore: string;
   readonly keyAfter: string;
+  /** Whether they belong to a partner on both sides, or on one only; `kept` too when on neither. */
+  readonly standing: 'kept' | 'new' | 'gone';
   readonly domains: Sampler;
   /** Primary domains of the partners they belonged to, and belong to. */
   readonly partnersBefore: ReadonlySet<string>;
@@ -47,7 +49,9 @@ export function segmentRemoteDomains({ base, head }: Comparison): readonly Remot
     if (segment === undefined) {
       const domains = new Sampler();
       const [partnersBefore, partnersAfter] = [new Set<string>(), new Set<string>()];
-      segment = { domain, keyBefore: before.key, keyAfter: after.key, domains, partnersBefore, partnersAfter };
+      const standing = isIn(before) === isIn(after) ? 'kept' : isIn(after) ? 'new' : 'gone';
+      const keys = { keyBefore: before.key, keyAfter: after.key };
+      segment = { domain, ...keys, standing, domains, partnersBefore, partnersAfter };
       segments.set(key, segment);
     }
     segment.domains.add(domain);
@@ -55,6 +59,10 @@ export function segmentRemoteDomains({ base, head }: Comparison): readonly Remot
     if (after.partner !== undefined) segment.partnersAfter.add(after.partner.domain);
   }
   return [...segments.values()];
+}
+
+function isIn({ partner }: Standing): boolean {
+  return partner !== undefined;
 }
 
 function remoteDomains(sides: readonly FederationIndex[]): ReadonlySet<string> {
@@ -83,6 +91,9 @@ function standings(index: FederationIndex): (domain: string) => Standing {
 }
 
 function settingsKey(partner: XmppAllowedPartner): string {
-  const settings = Object.entries(partner).filter(([option]) => !WITHOUT_VERDICT.has(option));
-  return JSON.stringify(settings.sort());
+  let key = '';
+  for (const option of Object.keys(partner)) {
+    if (!WITHOUT_VERDICT.has(option)) key += `${option}=${JSON.stringify(Reflect.get(partner, option))} `;
+  }
+  return key;
 }

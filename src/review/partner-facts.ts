@@ -1,4 +1,4 @@
-import { compareText } from '../config/canonical.ts';
+import { canonicalJson, compareText } from '../config/canonical.ts';
 import type { XmppAllowedPartner } from '../config/index.ts';
 import { entryFact, listFact, type OptionFact, recordFacts, type Subject } from './option-facts.ts';
 import { makePair, type Pair, pairEntries } from './pairing.ts';
@@ -79,7 +79,8 @@ function domainsOf(partner: XmppAllowedPartner): readonly string[] {
   return [partner.domain, ...partner.additionalDomains];
 }
 
-/** Joins a partner that went and one that came when they share domains; those with most in common first. */
+// Joins a partner that went and one that came when they share domains; those with most in common first. The order must
+// not tell before from after, or a change and its reverse would be told differently.
 function withRenames(pairs: readonly Pair<XmppAllowedPartner>[]): readonly Pair<XmppAllowedPartner>[] {
   const gone = claimsOf(
     pairs.flatMap(({ before, after }) => (before === undefined || after !== undefined ? [] : [before])),
@@ -95,7 +96,12 @@ function withRenames(pairs: readonly Pair<XmppAllowedPartner>[]): readonly Pair<
     candidates.set(old, shared.set(fresh, (shared.get(fresh) ?? 0) + 1));
   }
   const ranked = [...candidates].flatMap(([old, shared]) =>
-    Array.from(shared, ([fresh, count]) => ({ old, fresh, count, key: [old.domain, fresh.domain].sort().join(' ') })),
+    Array.from(shared, ([fresh, count]) => ({
+      old,
+      fresh,
+      count,
+      key: [canonicalJson(old), canonicalJson(fresh)].sort().join(),
+    })),
   );
   ranked.sort((a, b) => b.count - a.count || compareText(a.key, b.key));
   const renamed = new Map<XmppAllowedPartner, XmppAllowedPartner>();
@@ -105,11 +111,11 @@ function withRenames(pairs: readonly Pair<XmppAllowedPartner>[]): readonly Pair<
     renamed.set(old, fresh);
     taken.add(fresh);
   }
+  const names = new Map(pairs.map(({ name, after }) => [after, name]));
   return pairs.flatMap((pair) => {
-    const { name, before, after } = pair;
-    if (after !== undefined) return taken.has(after) ? [] : [pair];
-    const fresh = before === undefined ? undefined : renamed.get(before);
-    return [fresh === undefined ? makePair(name, before, after) : makePair(fresh.domain, before, fresh)];
+    if (pair.after !== undefined) return taken.has(pair.after) ? [] : [pair];
+    const fresh = pair.before === undefined ? undefined : renamed.get(pair.before);
+    return [fresh === undefined ? pair : makePair(names.get(fresh) ?? fresh.domain, pair.before, fresh)];
   });
 }
 

@@ -1,7 +1,7 @@
 import type { StanzaKind } from '../policy/index.ts';
 import type { StanzaAtom, StreamAtom } from './atoms.ts';
 import type { Sampled } from './model.ts';
-import { counted, enumerated, named, namedFirst } from './words.ts';
+import { counted, enumerated, MAX_NAMES, named, namedFirst } from './words.ts';
 
 interface RemoteSide {
   readonly partners: Sampled;
@@ -51,7 +51,8 @@ export function stanzaSentence(side: RemoteSide, atom: StanzaAtom, users: string
   const may = atom.change === 'opened' ? 'may now' : 'may no longer';
   const who = remoteInWords(side);
   if (atom.kind === 'notes') return `${who}: contacts ${may} read the presence notes of ${users}`;
-  const verbs = enumerated(atom.kinds.map((kind) => VERBS[kind]));
+  const isAnything = atom.kinds.length === Object.keys(VERBS).length;
+  const verbs = isAnything ? 'reach' : enumerated(atom.kinds.map((kind) => VERBS[kind]));
   if (atom.traffic === 'outbound') return `${who}: ${users} ${may} ${verbs} contacts${OUTBOUND_CONTACT[atom.contact]}`;
   return `${who}: contacts ${may} ${verbs} ${users}${INBOUND_CONTACT[atom.contact]}`;
 }
@@ -68,9 +69,10 @@ const OUTBOUND_CONTACT: Readonly<Record<StanzaAtom['contact'], string>> = {
   listed: ' on their list',
 };
 
-// One partner is named by its domains; several by how many they are.
+// One partner is named by its domains; several by their primary domains, or by how many they are.
 function remoteInWords({ partners, remoteDomains }: RemoteSide): string {
   if (partners.count <= 1) return namedFirst(remoteDomains);
-  const extra = remoteDomains.count === partners.count ? '' : ` with ${counted(remoteDomains.count, 'domain')}`;
-  return `${named(partners, 'partner')}${extra}`;
+  const domains = remoteDomains.count === partners.count ? '' : counted(remoteDomains.count, 'domain');
+  if (partners.count <= MAX_NAMES) return `${enumerated(partners.samples)}${domains === '' ? '' : ` (${domains})`}`;
+  return named(partners, 'partner', domains === '' ? '' : ` with ${domains}`);
 }

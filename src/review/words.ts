@@ -1,6 +1,6 @@
 import type { Sampled, UserReach } from './model.ts';
 
-const MAX_NAMES = 3;
+export const MAX_NAMES = 3;
 
 /** A number as people write it: `1 240`. */
 export function numeral(count: number): string {
@@ -19,9 +19,9 @@ export function enumerated(words: readonly string[]): string {
 }
 
 /** Up to three names, or how many there are and the first three. */
-export function named({ count, samples }: Sampled, noun: string): string {
+export function named({ count, samples }: Sampled, noun: string, addition = ''): string {
   if (count <= MAX_NAMES && samples.length === count) return enumerated(samples);
-  return `${counted(count, noun)} (${samples.slice(0, MAX_NAMES).join(', ')}, …)`;
+  return `${counted(count, noun)}${addition} (${samples.slice(0, MAX_NAMES).join(', ')}, …)`;
 }
 
 /** Up to three names, or the first three and how many more there are. */
