@@ -24,10 +24,6 @@ const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     summary: 'say what a change means: who can newly reach whom, and how strongly it is proved',
     load: async () => (await import('./review.ts')).reviewCommand(),
   },
-  import: {
-    summary: 'write a CDKTF app from what Lync, Prosody, ejabberd or a Cisco Expressway has, or compare with it',
-    load: async () => (await import('./import.ts')).importCommand(),
-  },
   schema: {
     summary: 'print the JSON Schema of a configuration',
     load: async () => (await import('./schema.ts')).schemaCommand(),

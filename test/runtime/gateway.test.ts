@@ -5,6 +5,7 @@ import { rm, writeFile } from 'node:fs/promises';
 import { connect as connectPlain, createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { connect } from 'node:tls';
 import type { PartnerEvent, PartnerStandIn } from '../../examples/quickstart/partner-stand-in.ts';
 import type { ThrowawayCertificate } from '../../src/certificates/throwaway.ts';
@@ -287,6 +288,11 @@ test('a reload with the same certificates keeps the connections to the pool', as
   assert.equal(await gateway.reload(), true);
   await messageToAnn(live, partner, 'over the same connection');
   assert.equal(opened(), before);
+  // The pool is asked about again at the next tick of the SIP side, and is still who it was.
+  for (let sent = 0; sent < 5; sent += 1) {
+    assert.equal((await live.pool.send('ann@contoso.com', 'juliet@fabrikam.com', `after ${sent}`)).status, 200);
+    await delay(40);
+  }
 
   await live.certify('default', { dnsNames: ['contoso.com', 'edge1.contoso.com'] });
   assert.equal(await gateway.reload(), true);

@@ -186,14 +186,21 @@ export function peerCertificateFacts(secured: TLSSocket, trust: PeerTrust, now: 
 /** One more than is ever accepted, so that a longer chain is seen to be too long. */
 const MAX_SENT = 9;
 
-/** The certificates the peer of an established connection sent, DER, its own first. */
-export function sentChain(secured: TLSSocket): Buffer[] {
+/** As read at the handshake: on the client side Node 20 takes the peer's certificate off OpenSSL's list when it is read. */
+const chains = new WeakMap<TLSSocket, readonly Buffer[]>();
+
+/** The certificates the peer of an established connection sent, DER, its own first. The same however often asked. */
+export function sentChain(secured: TLSSocket): readonly Buffer[] {
+  if (secured.destroyed) return [];
+  const known = chains.get(secured);
+  if (known !== undefined) return known;
   const chain: Buffer[] = [];
   let certificate = secured.getPeerX509Certificate();
   while (certificate !== undefined && chain.length < MAX_SENT) {
     chain.push(certificate.raw);
     certificate = certificate.issuerCertificate;
   }
+  chains.set(secured, chain);
   return chain;
 }
 

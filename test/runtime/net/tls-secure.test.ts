@@ -226,6 +226,15 @@ describe('the channel', () => {
     await assert.rejects(secureBoth(t, direct, { alpnProtocols: ['xmpp-client'] }));
   });
 
+  test('what a peer has shown reads the same however often, on both ends', async (t) => {
+    const { server, client } = await secureBoth(t);
+    for (const end of [server, client]) {
+      const first = sentChain(end);
+      assert.ok(first.length > 0);
+      assert.deepEqual(sentChain(end), first);
+    }
+  });
+
   test('no session is resumed', async (t) => {
     for (const version of VERSIONS) {
       const context = contextOfVersion(undefined, version);
